@@ -1,0 +1,1 @@
+"""What does the notebook need to serve? Static: nothing of the notebook is executed."""

@@ -1,0 +1,123 @@
+"""The values that flow through the analyzer, all frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+Certainty = Literal["certain", "possible"]
+
+
+@dataclass(frozen=True, order=True)
+class Place:
+    """A line of a cell; both count from 1, cells among code cells as the user sees them."""
+
+    cell: int
+    line: int
+
+    def __str__(self) -> str:
+        return f"cell {self.cell}, line {self.line}"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A code cell: `source` as its author wrote it, `python` with magics turned into (or replaced by) Python.
+
+    `tags` are the notebook's own (`skip-execution`, `raises-exception`, `parameters`, ...).
+    """
+
+    number: int
+    source: str
+    python: str
+    tags: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Notebook:
+    """A notebook as it lies on disk: its code cells in file order and the Python that its metadata names."""
+
+    path: Path
+    cells: tuple[Cell, ...]
+    python: str | None
+    """Major and minor version, such as `3.11`, or None where the metadata names none."""
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def folder(self) -> Path:
+        """Where the notebook's data files and helper modules lie."""
+        return self.path.parent
+
+
+@dataclass(frozen=True)
+class Link:
+    """One link of the chain from an entry point to what it needs: a name and where it is bound or used."""
+
+    name: str
+    place: Place
+
+
+@dataclass(frozen=True)
+class NeededImport:
+    """A module that the closure reaches, with the shortest chain that leads there, entry point first."""
+
+    module: str
+    """Dotted, as far as the import names it: `sklearn.cluster`."""
+    certainty: Certainty
+    why: tuple[Link, ...]
+
+
+@dataclass(frozen=True)
+class Closure:
+    """All that is reachable from the entry points, before any distribution is known."""
+
+    entry_points: Mapping[str, Place]
+    imports: tuple[NeededImport, ...]
+    local_files: tuple[str, ...]
+    """Modules beside the notebook that serving imports, as paths relative to its folder (POSIX), sorted."""
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Requirements:
+    """What the user declared, as PEP 508 strings, and where: a cell, a file, a magic or the imports."""
+
+    specifiers: tuple[str, ...]
+    source: str
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ServingDistribution:
+    """A distribution that serving needs, with its evidence. `bytes` is what it occupies when installed."""
+
+    name: str
+    version: str
+    imports: tuple[str, ...]
+    certainty: Certainty
+    direct: bool
+    required_by: tuple[str, ...]
+    why: tuple[Link, ...]
+    bytes: int
+
+
+@dataclass(frozen=True)
+class DroppedDistribution:
+    """A distribution of the full environment that serving does not need."""
+
+    name: str
+    version: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """The answer of `nbslim analyze`, and what the packer starts from."""
+
+    notebook: str
+    python: str
+    entry_points: Mapping[str, Place]
+    serving: tuple[ServingDistribution, ...]
+    dropped: tuple[DroppedDistribution, ...]
+    warnings: tuple[str, ...] = field(default=())

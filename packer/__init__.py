@@ -1,0 +1,1 @@
+"""Turn a notebook and its analysis into an image that gives the same answers."""

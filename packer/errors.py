@@ -1,0 +1,23 @@
+"""The packer's own errors; see `nbslim.analyzer.errors` for their base."""
+
+from __future__ import annotations
+
+from nbslim.analyzer.errors import NbslimError
+
+
+class ExecutionError(NbslimError):
+    """A cell failed, did not end in time, or its result cannot be pickled."""
+
+    exit_code = 4
+
+
+class BuildError(NbslimError):
+    """The image could not be built."""
+
+    exit_code = 5
+
+
+class AnswersChangedError(NbslimError):
+    """Replay gave other answers than the notebook: nothing was tagged."""
+
+    exit_code = 6
