@@ -1,0 +1,99 @@
+"""Load a bundle: the folder that the packer writes and the runtime serves."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nbslim.runtime.scoring import EntryPoints
+
+FORMAT = 1
+
+
+class BundleError(Exception):
+    """The bundle cannot be served; the message is one line that says which file and why."""
+
+
+@dataclass(frozen=True)
+class Bundle(EntryPoints):
+    """A loaded bundle; `samples` are the lines of `samples.jsonl`, in its order."""
+
+    name: str
+    python: str
+    samples: tuple[Mapping[str, Any], ...]
+
+
+def load_bundle(folder: Path) -> Bundle:
+    """Return the bundle in `folder`, its local modules first on `sys.path` from then on.
+
+    Raises BundleError for a missing or broken file, another format or Python version, and a pickle that
+    cannot be loaded; what the pickle raised is its cause.
+    """
+    manifest = _manifest(folder / "manifest.json")
+    samples = _samples(folder / "samples.jsonl")
+    modules = str(folder / "modules")
+    if modules not in sys.path and (folder / "modules").is_dir():
+        sys.path.insert(0, modules)
+    functions = _entry_points(folder / "entry_points.pickle")
+    return Bundle(
+        predictor=functions["predictor"],
+        validator=functions.get("validator"),
+        name=str(manifest.get("name", folder.name)),
+        python=manifest["python"],
+        samples=samples,
+    )
+
+
+def _manifest(path: Path) -> dict[str, Any]:
+    try:
+        manifest = json.loads(_read(path))
+    except ValueError as error:
+        raise BundleError(f"{path}: not JSON: {error}") from error
+    number = manifest.get("format") if isinstance(manifest, dict) else None
+    if number != FORMAT:
+        raise BundleError(f"{path}: format {number} is not {FORMAT}, the one that this runtime reads")
+    running = "{}.{}".format(*sys.version_info)
+    if manifest.get("python") != running:
+        raise BundleError(f"{path}: made by Python {manifest.get('python')}, this is Python {running}")
+    return dict(manifest)
+
+
+def _samples(path: Path) -> tuple[Mapping[str, Any], ...]:
+    samples = []
+    # Not splitlines(): JSON text may hold U+2028 as it is.
+    for number, line in enumerate(_read(path).split("\n"), start=1):
+        try:
+            sample = json.loads(line) if line.strip() else None
+        except ValueError as error:
+            raise BundleError(f"{path}, line {number}: not JSON: {error}") from error
+        if sample is not None:
+            samples.append(sample)
+    return tuple(samples)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise BundleError(f"{path}: {error.strerror}") from error
+    except ValueError as error:
+        raise BundleError(f"{path}: not UTF-8: {error}") from error
+
+
+def _entry_points(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            functions = pickle.load(file)
+    except ModuleNotFoundError as error:
+        raise BundleError(f"{path}: cannot be loaded: module {error.name} is missing") from error
+    except Exception as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise BundleError(f"{path}: cannot be loaded: {reason}") from error
+    if not isinstance(functions, dict) or not callable(functions.get("predictor")):
+        raise BundleError(f"{path}: holds no predictor")
+    return functions

@@ -1,0 +1,112 @@
+"""Replay a bundle's samples and compare the answers with the recorded ones."""
+
+from __future__ import annotations
+
+import copy
+import os
+import sys
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nbslim.runtime.bundle import Bundle, BundleError, load_bundle
+from nbslim.runtime.encode import encode
+from nbslim.runtime.paths import add_distributions
+from nbslim.runtime.scoring import EntryPoints, Outcome, expected, score
+
+TRACEBACK_LINES = 12
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why something raised; `module` names the module that could not be found, if that was behind it."""
+
+    type: str
+    message: str
+    module: str | None
+    traceback: str
+    """Its last lines."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A sample, counted from 0, whose outcome is not the recorded one; `error` says why if it raised."""
+
+    index: int
+    expected: Mapping[str, object]
+    got: Mapping[str, object]
+    error: Failure | None
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a replay found; `error` says why the bundle could not be loaded, and then nothing was replayed."""
+
+    samples: int
+    equal: int
+    differences: tuple[Difference, ...]
+    error: Failure | None = None
+
+
+def replay(bundle: Bundle) -> Report:
+    """Score every sample of `bundle` and return what is equal and what is not."""
+    found = [_difference(bundle, index, record) for index, record in enumerate(bundle.samples)]
+    differences = tuple(difference for difference in found if difference is not None)
+    return Report(len(found), len(found) - len(differences), differences)
+
+
+def replay_folder(folder: Path) -> Report:
+    """Load the bundle in `folder` and replay it; a bundle that cannot be loaded is a report with an error."""
+    try:
+        bundle = load_bundle(folder)
+    except BundleError as error:
+        return Report(0, 0, (), error=_failure(error.__cause__ or error, str(error)))
+    return replay(bundle)
+
+
+def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
+    """Replay the bundle named in `arguments`, print the report as JSON, return 0 whatever it found."""
+    if len(arguments) != 1:
+        sys.stderr.write("usage: python -m nbslim.runtime.replay BUNDLE\n")
+        return 2
+    # What the notebook's code prints, from C too and up to the end of the process, goes to stderr.
+    with os.fdopen(os.dup(1), "w", encoding="utf-8") as stdout:
+        os.dup2(2, 1)
+        add_distributions(environ)
+        stdout.write(encode(replay_folder(Path(arguments[0]))) + "\n")
+    return 0
+
+
+def _difference(entry_points: EntryPoints, index: int, record: Mapping[str, Any]) -> Difference | None:
+    # A copy, because a predictor may change what it is given, and a bundle can be replayed again.
+    outcome = score(entry_points, copy.deepcopy(record["input"]))
+    if outcome.agrees_with(record):
+        return None
+    return Difference(index, expected(record), outcome.result(), _failure_of(outcome))
+
+
+def _failure_of(outcome: Outcome) -> Failure | None:
+    return None if outcome.error is None else _failure(outcome.error, str(outcome.error))
+
+
+def _failure(error: BaseException, message: str) -> Failure:
+    lines = "".join(traceback.format_exception(type(error), error, error.__traceback__)).splitlines()
+    return Failure(
+        type=type(error).__name__,
+        message=message,
+        module=_missing_module(error),
+        traceback="\n".join(lines[-TRACEBACK_LINES:]),
+    )
+
+
+def _missing_module(error: BaseException | None) -> str | None:
+    """Return the module behind `error`; libraries like to raise errors of their own where an import fails."""
+    while error is not None and not isinstance(error, ModuleNotFoundError):
+        error = error.__cause__ or error.__context__
+    return None if error is None else error.name
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], os.environ))
