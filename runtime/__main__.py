@@ -18,7 +18,7 @@ class _UsageError(Exception):
 
 
 def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
-    """Serve until a signal; return 0, 1 for a bundle or port that cannot be used, or 2 for wrong arguments."""
+    """Serve until a signal; return 0, 1 where bundle or port cannot be used, 2 where arguments are wrong."""
     _end_on_signals()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("waitress.queue").setLevel(

@@ -67,13 +67,19 @@ def _samples(path: Path) -> tuple[Mapping[str, Any], ...]:
     samples = []
     # Not splitlines(): JSON text may hold U+2028 as it is.
     for number, line in enumerate(_read(path).split("\n"), start=1):
-        try:
-            sample = json.loads(line) if line.strip() else None
-        except ValueError as error:
-            raise BundleError(f"{path}, line {number}: not JSON: {error}") from error
-        if sample is not None:
-            samples.append(sample)
+        if line:
+            samples.append(_sample(line, f"{path}, line {number}"))
     return tuple(samples)
+
+
+def _sample(line: str, where: str) -> Mapping[str, Any]:
+    try:
+        sample = json.loads(line)
+    except ValueError as error:
+        raise BundleError(f"{where}: not JSON: {error}") from error
+    if not isinstance(sample, dict) or "input" not in sample:
+        raise BundleError(f"{where}: not a sample with an input")
+    return sample
 
 
 def _read(path: Path) -> str:

@@ -13,6 +13,7 @@ from waitress import create_server, wasyncore  # type: ignore[import-untyped]  #
 
 HOST = "0.0.0.0"
 THREADS = 4
+DRAIN_SECONDS = 10
 QUIET_SECONDS = 0.2
 """How long a connection that was just accepted may take to bring its request once the server stops."""
 IN_MEMORY = 1 << 30
@@ -21,9 +22,7 @@ IN_MEMORY = 1 << 30
 _Sockets = dict[int, Any]
 
 
-def serve(
-    app: Callable[..., Any], port: int, *, on_listen: Callable[[], None], drain_seconds: float = 10
-) -> bool:
+def serve(app: Callable[..., Any], port: int, on_listen: Callable[[], None]) -> bool:
     """Serve `app` until SIGTERM or SIGINT, then finish what runs; return whether all was finished in time.
 
     Raises OSError when the port cannot be listened on.
@@ -43,7 +42,7 @@ def serve(
     while not signals:
         wasyncore.loop(timeout=1, use_poll=True, map=sockets, count=1)
     _stop_listening(server)
-    return _drain(server, sockets, drain_seconds)
+    return _drain(server, sockets)
 
 
 def _note_signals(wake: Callable[[], None]) -> list[int]:
@@ -71,8 +70,8 @@ def _stop_listening(server: Any) -> None:  # noqa: ANN401 - waitress ships no ty
     wasyncore.dispatcher.close(server)
 
 
-def _drain(server: Any, sockets: _Sockets, seconds: float) -> bool:  # noqa: ANN401 - waitress ships no types
-    end = time.monotonic() + seconds
+def _drain(server: Any, sockets: _Sockets) -> bool:  # noqa: ANN401 - waitress ships no types
+    end = time.monotonic() + DRAIN_SECONDS
     quiet = time.monotonic() + QUIET_SECONDS
     while time.monotonic() < min(end, quiet):
         wasyncore.loop(timeout=QUIET_SECONDS / 4, use_poll=True, map=sockets, count=1)

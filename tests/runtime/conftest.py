@@ -1,0 +1,104 @@
+"""A bundle is written from the source of a notebook's functions, as the packer writes it."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+
+import cloudpickle
+import pytest
+from nbslim.runtime.scoring import EntryPoints
+
+ROOT = Path(__file__).parents[2]
+RUNNING = "{}.{}".format(*sys.version_info)
+
+
+def functions(source: str) -> dict[str, object]:
+    """Run `source` as a kernel does: what it defines belongs to `__main__`, so it is pickled by value."""
+    names: dict[str, object] = {"__name__": "__main__"}
+    exec(textwrap.dedent(source), names)
+    return {name: names[name] for name in ("predictor", "validator") if name in names}
+
+
+@pytest.fixture(name="entry_points")
+def _entry_points() -> Callable[[str], EntryPoints]:
+    def make(source: str) -> EntryPoints:
+        found = functions(source)
+        return EntryPoints(found["predictor"], found.get("validator"))
+
+    return make
+
+
+@pytest.fixture(name="bundle")
+def _bundle(tmp_path: Path) -> Callable[..., Path]:
+    def write(source: str, samples: tuple[dict[str, object], ...] = (), **manifest: object) -> Path:
+        folder = tmp_path / "bundle"
+        folder.mkdir()
+        contents = {"format": 1, "name": "toy", "python": RUNNING, "requirements": [], **manifest}
+        (folder / "manifest.json").write_text(json.dumps(contents))
+        (folder / "entry_points.pickle").write_bytes(cloudpickle.dumps(functions(source)))
+        lines = [json.dumps(sample, ensure_ascii=False) + "\n" for sample in samples]
+        (folder / "samples.jsonl").write_text("".join(lines), encoding="utf-8")
+        return folder
+
+    return write
+
+
+@pytest.fixture(name="unchanged_path")
+def _unchanged_path() -> Iterator[None]:
+    before = list(sys.path)
+    yield
+    sys.path[:] = before
+
+
+@pytest.fixture(name="alone", scope="session")
+def _alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for `sys.path` that holds `nbslim.runtime` and nothing else, as in an image."""
+    folder = tmp_path_factory.mktemp("alone")
+    (folder / "nbslim").mkdir()
+    (folder / "nbslim" / "runtime").symlink_to(ROOT / "runtime")
+    return folder
+
+
+@pytest.fixture(name="serving")
+def _serving() -> Callable[[Path], object]:
+    """Serve a bundle in a process of its own: `with serving(bundle) as server`."""
+
+    @contextmanager
+    def serve(folder: Path, **environ: str) -> Iterator[SimpleNamespace]:
+        port = free_port()
+        command = [sys.executable, "-m", "nbslim.runtime", str(folder)]
+        environment = {**os.environ, "PORT": str(port), **environ}
+        with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
+            try:
+                yield SimpleNamespace(process=process, port=port, said=process.stderr.readline())
+            finally:
+                process.kill()
+
+    return serve
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+@pytest.fixture(name="stop")
+def _stop() -> Callable[..., float]:
+    """Send a signal to a server and return how many seconds it took to end."""
+
+    def stop(process: subprocess.Popen, number: int = signal.SIGTERM) -> float:
+        start = time.monotonic()
+        process.send_signal(number)
+        process.wait(timeout=20)
+        return time.monotonic() - start
+
+    return stop

@@ -1,0 +1,98 @@
+import json
+import pickle
+import sys
+
+import pytest
+from nbslim.runtime.bundle import BundleError, load_bundle
+from nbslim.runtime.scoring import score
+
+pytestmark = pytest.mark.usefixtures("unchanged_path")
+
+
+def test_bundle_is_loaded(bundle):
+    folder = bundle("validator = lambda x: x > 0\npredictor = lambda x: x + 1", ({"input": 1, "answer": 2},))
+    loaded = load_bundle(folder)
+    assert (loaded.name, loaded.samples) == ("toy", ({"input": 1, "answer": 2},))
+    assert score(loaded, 1).answer == "2"
+    assert score(loaded, 0).refused
+
+
+def test_validator_may_be_absent(bundle):
+    assert load_bundle(bundle("predictor = str")).validator is None
+
+
+def test_line_separators_inside_samples_do_not_end_a_line(bundle):
+    loaded = load_bundle(bundle("predictor = str", ({"input": "a\u2028b\x85", "answer": "a"},)))
+    assert [sample["input"] for sample in loaded.samples] == ["a\u2028b\x85"]
+
+
+def test_local_modules_come_first(bundle):
+    folder = bundle("def predictor(x):\n    import json\n    return json.mine")
+    (folder / "modules").mkdir()
+    load_bundle(folder)
+    load_bundle(folder)
+    assert sys.path[0] == str(folder / "modules")
+    assert sys.path.count(str(folder / "modules")) == 1
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "entry_points.pickle", "samples.jsonl"])
+def test_missing_file_is_named(name, bundle):
+    folder = bundle("predictor = str")
+    (folder / name).unlink()
+    with pytest.raises(BundleError, match=f"{name}: .*No such file"):
+        load_bundle(folder)
+
+
+def test_manifest_that_is_not_json_is_named(bundle):
+    folder = bundle("predictor = str")
+    (folder / "manifest.json").write_text("{")
+    with pytest.raises(BundleError, match=r"manifest\.json: not JSON"):
+        load_bundle(folder)
+
+
+@pytest.mark.parametrize("contents", [{"format": 2}, {}, []], ids=repr)
+def test_other_format_is_refused(contents, bundle):
+    folder = bundle("predictor = str")
+    (folder / "manifest.json").write_text(json.dumps(contents))
+    with pytest.raises(BundleError, match="is not 1, the one that this runtime reads"):
+        load_bundle(folder)
+
+
+def test_other_python_is_refused(bundle):
+    with pytest.raises(BundleError, match=r"made by Python 3\.2, this is Python 3\."):
+        load_bundle(bundle("predictor = str", python="3.2"))
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"), [("{", "not JSON"), ("null", "not a sample"), ('{"answer": 1}', "not a sample")]
+)
+def test_broken_sample_is_named_with_its_line(line, reason, bundle):
+    folder = bundle("predictor = str", ({"input": 1, "answer": "1"},))
+    with (folder / "samples.jsonl").open("a") as file:
+        file.write(line + "\n")
+    with pytest.raises(BundleError, match=rf"samples\.jsonl, line 2: {reason}"):
+        load_bundle(folder)
+
+
+def test_missing_module_is_named(bundle):
+    folder = bundle("predictor = str")
+    (folder / "entry_points.pickle").write_bytes(b"cno_such_module\npredictor\n.")
+    with pytest.raises(BundleError, match="cannot be loaded: module no_such_module is missing"):
+        load_bundle(folder)
+
+
+@pytest.mark.parametrize("pickled", [b"", b"\x80\x05", b"junk\nmore"], ids=repr)
+def test_broken_pickle_is_one_line(pickled, bundle):
+    folder = bundle("predictor = str")
+    (folder / "entry_points.pickle").write_bytes(pickled)
+    with pytest.raises(BundleError, match=r"entry_points\.pickle: cannot be loaded") as caught:
+        load_bundle(folder)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [{}, [], {"predictor": 3}], ids=repr)
+def test_pickle_without_predictor_is_refused(value, bundle):
+    folder = bundle("predictor = str")
+    (folder / "entry_points.pickle").write_bytes(pickle.dumps(value))
+    with pytest.raises(BundleError, match="holds no predictor"):
+        load_bundle(folder)
