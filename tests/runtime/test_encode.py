@@ -151,13 +151,13 @@ pd.Timestamp("2024-01-02 03:04:05") -> "2024-01-02T03:04:05"
 pd.Timedelta("1min") -> 60.0
 pd.NaT -> null
 pd.NA -> null
-pd.DataFrame([[1, 2]], columns=list("aa")) -> EncodeError: a value of type DataFrame has two columns of one name
+pd.DataFrame([[1, 2]], columns=[1, 1]) -> EncodeError: a value of type DataFrame has two columns of one name
 np.complex128(1j) -> EncodeError: a value of type complex cannot be written as JSON
 np.clongdouble(1j) -> EncodeError: a value of type numpy.clongdouble cannot be written as JSON
 """
 
 NUMERIC_PROGRAM = """
-import json, sys
+import json, re, sys
 import numpy as np, pandas as pd
 from nbslim.runtime.encode import EncodeError, encode
 
@@ -165,7 +165,7 @@ def text(expression):
     try:
         return encode(eval(expression))
     except EncodeError as error:
-        return f"EncodeError: {error}".replace("pandas.core.frame.", "")
+        return re.sub(r"pandas[.a-z]*\\.", "", f"EncodeError: {error}")
 
 json.dump([text(line) for line in json.load(sys.stdin)], sys.stdout)
 """
