@@ -1,0 +1,156 @@
+"""Makes the environments in which notebooks run, and the runtime's own dependencies, in nbslim's cache."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import sys
+import sysconfig
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import requires
+from pathlib import Path
+
+from nbslim.packer.cache import complete
+from nbslim.packer.index import wheels_but
+from nbslim.packer.pythons import Python
+from nbslim.packer.resolution import Resolution, resolve
+from nbslim.packer.uv import RequirementsError, Runner, ask, failed, run_uv
+from packaging.requirements import Requirement
+
+__all__ = [
+    "KERNEL",
+    "Environment",
+    "RequirementsError",
+    "cache_folder",
+    "make_environment",
+    "make_runtime",
+    "runtime_requirements",
+]
+
+KERNEL = ("ipykernel",)
+"""What a notebook needs to run, besides its own requirements."""
+
+_FORMAT = 1  # changes when folders made by an older nbslim must not be used any more
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A virtual environment with everything that the notebook requires, and the kernel."""
+
+    python: Python
+    folder: Path
+    lock: tuple[str, ...]
+    """Every distribution in it, as `name==version` or `name @ URL`."""
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def executable(self) -> Path:
+        """The interpreter that sees the environment's distributions."""
+        return self.folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+
+    @property
+    def site_packages(self) -> Path:
+        """Where the distributions lie."""
+        inside = "Lib" if sys.platform == "win32" else f"lib/python{self.python.minor}"
+        return self.folder / inside / "site-packages"
+
+
+def cache_folder(environ: Mapping[str, str] = os.environ) -> Path:
+    """Return nbslim's cache folder: NBSLIM_CACHE, or `nbslim` where this system keeps its caches."""
+    if named := environ.get("NBSLIM_CACHE"):
+        return Path(named).absolute()
+    home = Path(environ.get("HOME") or environ.get("USERPROFILE") or Path.home())
+    if shared := environ.get("XDG_CACHE_HOME"):
+        return Path(shared).absolute() / "nbslim"
+    return home / ("Library/Caches" if sys.platform == "darwin" else ".cache") / "nbslim"
+
+
+def make_environment(
+    python: Python,
+    specifiers: Sequence[str],
+    *,
+    cache: Path,
+    extra: Sequence[str] = KERNEL,
+    run: Runner = run_uv,
+) -> Environment:
+    """Return an environment of `python` with `specifiers` and `extra`, from the cache if it is there already.
+
+    Raises RequirementsError.
+    """
+    resolution = resolve(python, [*specifiers, *extra], run=run)
+
+    def make(folder: Path) -> None:
+        # Relocatable: it gets its real name when it is complete.
+        _uv(
+            run,
+            "venv",
+            "--quiet",
+            "--no-project",
+            "--relocatable",
+            "--python",
+            str(python.executable),
+            str(folder),
+        )
+        _install(run, resolution, "--compile-bytecode", "--python", str(folder))
+
+    folder = complete(cache / "environments" / _key(python, resolution), make)
+    return Environment(python, folder, resolution.lock, resolution.warnings)
+
+
+def make_runtime(python: Python, requirements: Sequence[str], *, cache: Path, run: Runner = run_uv) -> Path:
+    """Return a folder with the runtime's dependencies for `python`, without bytecode and scripts.
+
+    Raises RequirementsError.
+    """
+    resolution = resolve(python, requirements, run=run)
+
+    def make(folder: Path) -> None:
+        _install(run, resolution, "--python", str(python.executable), "--target", str(folder))
+        shutil.rmtree(folder / "bin", ignore_errors=True)
+        (folder / ".lock").unlink(missing_ok=True)
+
+    return complete(cache / "runtime" / _key(python, resolution), make)
+
+
+def runtime_requirements(
+    read: Callable[[str], list[str] | None] = requires, distribution: str = "notebook-slim"
+) -> tuple[str, ...]:
+    """Return what the runtime requires in the image: the extra `runtime` of nbslim's own distribution."""
+    found = [Requirement(text) for text in read(distribution) or ()]
+    return tuple(f"{r.name}{r.specifier}" for r in found if _only_for_runtime(r))
+
+
+def _only_for_runtime(requirement: Requirement) -> bool:
+    marker = requirement.marker
+    return bool(marker and marker.evaluate({"extra": "runtime"}) and not marker.evaluate({"extra": ""}))
+
+
+def _install(run: Runner, resolution: Resolution, *options: str) -> None:
+    lock = "\n".join(resolution.lock)
+    _uv(
+        run,
+        "pip",
+        "install",
+        "--quiet",
+        "--no-deps",
+        *wheels_but(resolution.built),
+        *options,
+        "-r",
+        "-",
+        text=lock,
+    )
+
+
+def _uv(run: Runner, *arguments: str, text: str = "") -> None:
+    answer = ask(run, *arguments, text=text)
+    if not answer.good:
+        raise failed(arguments, answer)
+
+
+def _key(python: Python, resolution: Resolution) -> str:
+    """Return a name that is another one whenever the folder's content would be."""
+    parts = [_FORMAT, sysconfig.get_platform(), python.version, str(python.executable), *resolution.lock]
+    return hashlib.sha256(json.dumps([*parts, *resolution.built]).encode()).hexdigest()[:24]
