@@ -1,0 +1,215 @@
+"""The `nbslim` command: parse, call, print, and turn errors into exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import json
+import os
+import platform
+import re
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn, TextIO
+
+from nbslim.analyzer import NbslimError, to_json, to_requirements, to_text
+from nbslim.packer.buildah import ISOLATIONS
+from nbslim.packer.errors import BuildError
+from nbslim.packer.execute import Settings
+from nbslim.packer.pack import Options, pack
+from nbslim.packer.prepare import analyze_notebook
+from nbslim.packer.serve import serve
+from nbslim.packer.summary import summary
+
+INTERRUPTED = 130
+_REFERENCE = re.compile(
+    r"[a-z0-9]+([._/-]+[a-z0-9]+)*(:[0-9]+/[a-z0-9._/-]+)?(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?"
+)
+
+
+def entry() -> NoReturn:
+    """Run the command with the process's own arguments, and end with its exit code."""
+    sys.exit(main(sys.argv[1:]))
+
+
+def main(arguments: Sequence[str], *, stdout: TextIO | None = None, stderr: TextIO | None = None) -> int:
+    """Run `nbslim` with `arguments` and return its exit code.
+
+    ====  =============================================================
+       0  done
+       1  a bug in nbslim (traceback)
+       2  wrong arguments
+       3  the notebook cannot be read or understood
+       4  a cell failed, or the requirements cannot be installed
+       5  the image could not be built
+       6  the answers changed: nothing was tagged
+     130  interrupted
+    ====  =============================================================
+    """
+    out, err = stdout or sys.stdout, stderr or sys.stderr
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        options = _parser().parse_args(arguments)
+        options.run(options, out, err)
+    except SystemExit as end:  # argparse has printed its message
+        return int(end.code or 0)
+    except NbslimError as error:
+        return _report(error, err)
+    except KeyboardInterrupt:
+        print("nbslim: interrupted", file=err)
+        return INTERRUPTED
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        return _report(_disk_full(error), err)
+    return 0
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _report(error: NbslimError, err: TextIO) -> int:
+    print(f"nbslim: {error}", file=err)
+    if error.hint:
+        print(f"        {error.hint}", file=err)
+    return error.exit_code
+
+
+def _disk_full(error: OSError) -> BuildError:
+    place = error.filename2 or error.filename or "the disk"
+    hint = (
+        "free some space, or move nbslim's cache (NBSLIM_CACHE) or temporary folder (TMPDIR) to another disk"
+    )
+    return BuildError(f"no space left on device: {place}", hint=hint)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="nbslim",
+        description="From a Jupyter notebook to the smallest image that still gives the same answers.",
+    )
+    parser.add_argument("--version", action="version", version=f"nbslim {version('notebook-slim')}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_analyze(commands)
+    _add_pack(commands)
+    _add_serve(commands)
+    return parser
+
+
+def _add_analyze(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = commands.add_parser(
+        "analyze", help="which dependencies serving needs, and why (nothing is executed)"
+    )
+    command.add_argument("notebook", type=Path)
+    _add_python(command)
+    output = command.add_mutually_exclusive_group()
+    output.add_argument(
+        "--json", action="store_const", dest="format", const="json", help="same as --format json"
+    )
+    output.add_argument("--format", choices=["text", "json", "requirements"], default="text")
+    command.set_defaults(run=_analyze)
+
+
+def _add_pack(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = commands.add_parser(
+        "pack", help="run the notebook and write an image that serves its predictor"
+    )
+    command.add_argument("notebook", type=Path)
+    command.add_argument("--tag", type=_reference, metavar="NAME[:TAG]", help="default: the notebook's name")
+    command.add_argument("--engine", choices=["auto", "oci", "buildah"], default="auto")
+    command.add_argument("--level", choices=["packages"], default="packages", help="how far slimming goes")
+    command.add_argument(
+        "--output", type=Path, metavar="FILE", help="the OCI archive; default: NAME.oci.tar (oci)"
+    )
+    command.add_argument("--bundle", type=Path, metavar="FOLDER", help="also leave the bundle there")
+    _add_python(command)
+    command.add_argument(
+        "-e", dest="variables", action="append", default=[], type=_variable, metavar="NAME[=VALUE]",
+        help="an environment variable for the cells; it never reaches the image",
+    )  # fmt: skip
+    command.add_argument(
+        "--timeout", type=_seconds, metavar="SECONDS", help="for each cell; default: no limit"
+    )
+    command.add_argument("--no-network", action="store_true", help="run the cells without a network")
+    command.add_argument(
+        "--base", metavar="IMAGE", help="image of the builder (buildah); default: this machine"
+    )
+    command.add_argument(
+        "--isolation", choices=ISOLATIONS, help="of the builder (buildah); default: what works"
+    )
+    command.add_argument("--json", action="store_true", help="print the receipt instead of the reference")
+    command.set_defaults(run=_pack)
+
+
+def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = commands.add_parser(
+        "serve", help="serve a bundle or an image archive without a container engine"
+    )
+    command.add_argument("source", type=Path, metavar="BUNDLE_OR_ARCHIVE")
+    command.add_argument("--port", type=int, default=int(os.environ.get("PORT", "8080")))
+    command.set_defaults(run=_serve)
+
+
+def _add_python(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--python", metavar="VERSION", help="default: the one that the notebook names")
+
+
+def _reference(text: str) -> str:
+    if not _REFERENCE.fullmatch(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME[:TAG] in lower case, such as kmeans:1")
+    return text
+
+
+def _variable(text: str) -> tuple[str, str]:
+    name, given, value = text.partition("=")
+    if not given and name not in os.environ:
+        raise argparse.ArgumentTypeError(f"{name} is not set here, and no value is given (-e {name}=VALUE)")
+    return name, value if given else os.environ[name]
+
+
+def _seconds(text: str) -> int:
+    if not text.isdigit() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of seconds above 0")
+    return int(text)
+
+
+def _analyze(options: argparse.Namespace, out: TextIO, err: TextIO) -> None:
+    analysis = analyze_notebook(options.notebook, python=options.python, log=_log(err))
+    forms = {
+        "json": lambda: json.dumps(to_json(analysis), indent=2, ensure_ascii=False),
+        "requirements": lambda: to_requirements(analysis).rstrip("\n"),
+        "text": lambda: to_text(analysis).rstrip("\n"),
+    }
+    print(forms[options.format](), file=out)
+
+
+def _pack(options: argparse.Namespace, out: TextIO, err: TextIO) -> None:
+    if platform.system() != "Linux":
+        message = f"pack needs a Linux host, or to run in a Linux container: this is {platform.system()}"
+        raise BuildError(message, hint="nbslim analyze works here")
+    settings = Settings(
+        variables=dict(options.variables), timeout=options.timeout, network=not options.no_network
+    )
+    chosen = Options(
+        options.notebook, options.tag, options.engine, options.python, settings,
+        output=options.output, bundle=options.bundle, base=options.base, isolation=options.isolation,
+    )  # fmt: skip
+    receipt = pack(chosen, log=_log(err))
+    print(summary(receipt), file=err)
+    print(json.dumps(receipt.as_json(), indent=2) if options.json else receipt.reference, file=out)
+
+
+def _serve(options: argparse.Namespace, _out: TextIO, err: TextIO) -> None:
+    serve(options.source, port=options.port, log=_log(err))
+
+
+def _log(err: TextIO) -> Callable[[str], None]:
+    def log(line: str) -> None:
+        print(line, file=err, flush=True)
+
+    return log

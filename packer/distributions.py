@@ -1,0 +1,100 @@
+"""Place whole distributions into the assembled tree, and record there what was placed."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import hashlib
+import io
+import json
+import os
+import shutil
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from importlib.metadata import Distribution, distributions
+from pathlib import Path, PurePosixPath
+
+from nbslim.packer.errors import BuildError
+from packaging.utils import canonicalize_name
+
+# Written by installers about the machine that installed, not about the distribution.
+_INSTALLER_NOTES = {"RECORD", "INSTALLER", "REQUESTED", "uv_cache.json", "uv_build.json"}
+
+
+def place_distributions(site_packages: Path, names: Collection[str], target: Path) -> dict[str, list[str]]:
+    """Link the files of the installed distributions `names` (PEP 503) from `site_packages` into `target`.
+
+    Returns the placed files of each, relative to `target`, under the name of its `*.dist-info` folder.
+    Scripts and compiled files stay behind: scripts name the environment's interpreter, bytecode its folder.
+    Raises BuildError for a distribution that is not installed or does not list its files.
+    """
+    installed = {canonicalize_name(d.metadata["Name"]): d for d in distributions(path=[str(site_packages)])}
+    target.mkdir(parents=True, exist_ok=True)
+    placed = {}
+    for name in sorted(names):
+        if name not in installed:
+            message = f"{name} is not installed in {site_packages}"
+            raise BuildError(message)
+        files = [str(path) for path in _files(installed[name]) if (site_packages / path).is_file()]
+        for path in files:
+            link_file(site_packages / path, target / path)
+        placed[next(path.partition("/")[0] for path in files if path.endswith(".dist-info/METADATA"))] = files
+    return placed
+
+
+def link_file(source: Path, target: Path) -> None:
+    """Put `source` at `target` without copying its bytes where the file system allows it; never written to."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source.resolve(), target)
+    except FileExistsError:
+        return  # two distributions ship one file: pip keeps one of them as well
+    except OSError:
+        shutil.copy2(source, target)
+
+
+def write_records(folder: Path, placed: Mapping[str, Sequence[str]]) -> None:
+    """Write the RECORD of each placed distribution, of the files that are in `folder` now.
+
+    A source may have been replaced by its bytecode, or both may be there.
+    """
+    for info, listed in placed.items():
+        present = sorted(path for name in listed for path in (name, name + "c") if (folder / path).is_file())
+        rows = [*(_row(folder, path) for path in present), (f"{info}/RECORD", "", "")]
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows(rows)
+        (folder / info / "RECORD").write_text(text.getvalue())
+
+
+def _files(distribution: Distribution) -> Iterator[PurePosixPath]:
+    files = distribution.files
+    if files is None:
+        message = f"{distribution.metadata['Name']} does not list its files, so it cannot be copied"
+        raise BuildError(message, hint="install it from a wheel")
+    return (path for path in files if _carried(distribution, path))
+
+
+def _carried(distribution: Distribution, path: PurePosixPath) -> bool:
+    if ".." in path.parts or path.suffix == ".pyc":
+        return False
+    if not path.parent.name.endswith(".dist-info"):
+        return True
+    if path.name == "direct_url.json":
+        return not str(json.loads(distribution.read_text(path.name) or "{}").get("url")).startswith("file:")
+    return path.name not in _INSTALLER_NOTES
+
+
+def _row(folder: Path, path: str) -> tuple[str, str, str]:
+    data = (folder / path).read_bytes()
+    digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
+    return path, f"sha256={digest}", str(len(data))
+
+
+def total_bytes(paths: Iterable[Path]) -> int:
+    """Return the bytes of all regular files at and below `paths`, as `du --apparent-size` counts files."""
+    return sum(
+        Path(folder, name).lstat().st_size
+        for path in paths
+        for folder, _, names in os.walk(path)
+        for name in names
+        if not Path(folder, name).is_symlink()
+    )

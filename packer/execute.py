@@ -1,0 +1,190 @@
+"""Run the notebook once, in order, in a stage; what it leaves behind is the bundle."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbslim.analyzer import Cell, Notebook
+from nbslim.packer.errors import ExecutionError
+from nbslim.packer.kernel import Kernel, start_kernel
+from nbslim.packer.own import place_own_runtime
+from nbslim.packer.stage import Stage
+from nbslim.packer.workspace import MARKER, Workspace
+from tqdm import tqdm
+
+_INSIDE = Path(__file__).with_name("inside_kernel.py")
+
+PASSED_ON = (
+    "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy",
+    "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "TZ",
+)  # fmt: skip
+"""What cells see of the caller's environment unasked: how to reach the network, and the time zone."""
+
+
+@dataclass(frozen=True)
+class Execution:
+    """What the run showed: counts of samples, and the local modules that were loaded."""
+
+    samples: int
+    unstable: int
+    unusable: tuple[str, ...]
+    local_modules: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the user wants the notebook run."""
+
+    entries: tuple[str, ...] = ("predictor", "validator")
+    variables: Mapping[str, str] | None = None
+    timeout: int | None = None
+    """Seconds for each cell; None: no limit."""
+    network: bool = True
+
+
+def copy_folder(notebook: Notebook, target: Path) -> None:
+    """Copy the notebook's folder, links followed, without version control and virtual environments."""
+
+    def passed_over(folder: str, names: list[str]) -> set[str]:
+        return {name for name in names if _passed_over(Path(folder, name))}
+
+    shutil.copytree(notebook.folder, target, ignore=passed_over, ignore_dangling_symlinks=True)
+
+
+def _passed_over(path: Path) -> bool:
+    if path.name in {".git", ".hg", ".svn", ".ipynb_checkpoints", "__pycache__", "node_modules"}:
+        return True
+    if path.is_symlink() and path.resolve() in (path.absolute().parent.resolve(), *path.resolve().parents):
+        return False
+    if path.is_symlink() and path.absolute().is_relative_to(path.resolve()):
+        return True  # a link to a folder that holds it: following it would not end
+    return (path / "pyvenv.cfg").exists() or path.is_socket() or path.is_fifo()
+
+
+def execute(
+    notebook: Notebook,
+    stage: Stage,
+    workspace: Workspace,
+    python: Path,
+    *,
+    runtime: Path,
+    readable: list[Path],
+    settings: Settings,
+    progress: Callable[..., Any] = tqdm,
+) -> Execution:
+    """Run all cells with the interpreter `python`, then write entry points and samples into the bundle's folder.
+
+    `runtime` holds cloudpickle; it comes last on the kernel's path, with `nbslim.runtime` beside it.
+    Raises ExecutionError with cell and line where a cell fails, does not end, or the result cannot be pickled.
+    """
+    variables = _variables(workspace, python, settings)
+    place_own_runtime(workspace.own)
+    cells = [cell for cell in notebook.cells if "skip-execution" not in cell.tags and cell.source.strip()]
+    with start_kernel(
+        stage, workspace, python, readable=readable, variables=variables, network=settings.network
+    ) as kernel:
+        _set_up(kernel, cells, [runtime, workspace.own], settings)
+        _run_cells(notebook, cells, kernel, settings, progress)
+        report = kernel.evaluate(
+            "", _call("finish", str(workspace.bundle), settings.entries, str(workspace.work))
+        )
+    return _checked(notebook, report)
+
+
+def _variables(workspace: Workspace, python: Path, settings: Settings) -> dict[str, str]:
+    passed = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    path = os.pathsep.join([str(python.parent), "/usr/local/bin", "/usr/bin", "/bin"])
+    own = {
+        "PATH": path, "HOME": str(workspace.home), "TMPDIR": str(workspace.temporary), "LANG": "C.UTF-8",
+        "IPYTHONDIR": str(workspace.home / ".ipython"), "PYTHONHASHSEED": "0", "PYTHONNOUSERSITE": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }  # fmt: skip
+    return {**passed, **own, **(settings.variables or {}), MARKER: str(workspace.folder)}
+
+
+def _set_up(kernel: Kernel, cells: list[Cell], paths: list[Path], settings: Settings) -> None:
+    numbered = json.dumps([(cell.number, cell.source) for cell in cells])
+    code = f"""
+import importlib.util as __util, sys as __sys, json as __json
+__sys.path.extend({list(map(str, paths))!r})
+__spec = __util.spec_from_file_location("_nbslim_inside", {str(_INSIDE)!r})
+__sys.modules["_nbslim_inside"] = __util.module_from_spec(__spec)
+__spec.loader.exec_module(__sys.modules["_nbslim_inside"])
+__sys.modules["_nbslim_inside"].recorder = __sys.modules["_nbslim_inside"].set_up(
+    get_ipython(), __json.loads({numbered!r}), {settings.entries[0]!r})
+del __util, __sys, __json, __spec
+"""
+    kernel.evaluate(code, "'null'")
+
+
+def _call(function: str, *arguments: object) -> str:
+    """Return an expression for the kernel that calls a function of the inside module and gives its result as JSON."""
+    inside = "__import__('sys').modules['_nbslim_inside']"
+    given = ["get_ipython()", f"{inside}.recorder", *map(repr, arguments)] if arguments else []
+    return f"__import__('json').dumps({inside}.{function}({', '.join(given)}))"
+
+
+def _run_cells(
+    notebook: Notebook, cells: list[Cell], kernel: Kernel, settings: Settings, progress: Callable[..., Any]
+) -> None:
+    nodes = [nbformat.v4.new_code_cell(cell.source, metadata={"tags": sorted(cell.tags)}) for cell in cells]
+    client = NotebookClient(
+        nbformat.v4.new_notebook(cells=nodes), km=kernel.manager, timeout=settings.timeout, allow_errors=False
+    )
+    client.kc = kernel.client
+    for index, cell in enumerate(progress(cells, desc="cells", unit="cell", leave=False)):
+        try:
+            client.execute_cell(nodes[index], index)
+        except CellTimeoutError as error:
+            message = f"{_where(notebook, cell.number, 1)}: not done after {settings.timeout} s"
+            raise ExecutionError(message, hint="allow more with --timeout SECONDS") from error
+        except DeadKernelError as error:
+            message = f"{_where(notebook, cell.number, 1)}: the kernel died while this cell ran"
+            raise ExecutionError(message, hint="it may have run out of memory") from error
+        except CellExecutionError as error:
+            _raise_failure(notebook, cell, kernel, error)
+
+
+def _raise_failure(notebook: Notebook, cell: Cell, kernel: Kernel, error: CellExecutionError) -> NoReturn:
+    failure = kernel.evaluate("", _call("failure"))
+    where = _where(notebook, cell.number, failure["line"] or 1)
+    first_line = (error.evalue or "").partition("\n")[0]
+    message = f"{where}: {error.ename}: {first_line}" if first_line else f"{where}: {error.ename}"
+    raise ExecutionError(message) from error
+
+
+def _checked(notebook: Notebook, report: dict[str, Any]) -> Execution:
+    if report.get("error") == "entry":
+        message = f"{notebook.path.name}: {report['names'][0]} is not callable once all cells have run"
+        raise ExecutionError(message)
+    if report.get("error") == "pickle":
+        _raise_unpicklable(notebook, report)
+    unusable = tuple(f"sample {number}: {reason}" for number, reason in report["unusable"])
+    return Execution(report["samples"], report["unstable"], unusable, tuple(report["modules"]))
+
+
+def _raise_unpicklable(notebook: Notebook, report: dict[str, Any]) -> NoReturn:
+    chain = report["chain"]
+    cells = [(link["file"], link["line"]) for link in chain if link.get("file", "").startswith("<cell ")]
+    where = notebook.path.name
+    if cells:
+        file, line = cells[-1]
+        where = _where(notebook, int(file.strip("<>").split()[1]), line)
+    names = " → ".join(link["name"] for link in chain)
+    kind = chain[-1]["type"] if chain else "a value"
+    message = f"{where}: {names} is a {kind}, which cannot be pickled ({report['message']})"
+    hint = "make it inside the function that uses it, or keep what serving needs in plain values"
+    raise ExecutionError(message, hint=hint)
+
+
+def _where(notebook: Notebook, cell: int, line: int) -> str:
+    return f"{notebook.path.name}, cell {cell}, line {line}"

@@ -1,0 +1,219 @@
+"""Runs in the notebook's kernel: name code after its cells, record calls, and write the bundle at the end.
+
+Nothing of this enters the notebook's namespace or the pickle: all names live in this module, and one recording
+function in `builtins` for as long as cells run.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import contextlib
+import copy
+import dis
+import io
+import json
+import os
+import sys
+import traceback
+import types
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import cloudpickle
+from nbslim.runtime.encode import EncodeError, encode
+from nbslim.runtime.scoring import EntryPoints, score
+
+RECORDER = "__nbslim_record__"
+
+
+class Recorder(ast.NodeTransformer):
+    """Turn a cell's own calls `predictor(x)` into recorded ones; bodies of functions and classes stay untouched."""
+
+    def __init__(self, entry: str) -> None:
+        self.entry = entry
+        self.inputs: list[Any] = []
+
+    def visit_FunctionDef(self, node: ast.AST) -> ast.AST:
+        """Leave definitions as they are: what the notebook defines may be pickled."""
+        return node
+
+    visit_AsyncFunctionDef = visit_ClassDef = visit_Lambda = visit_FunctionDef  # noqa: N815 -- ast's own names
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        """Hand the function and its one argument to the recorder."""
+        self.generic_visit(node)
+        one_sample = len(node.args) == 1 and not node.keywords and not isinstance(node.args[0], ast.Starred)
+        if isinstance(node.func, ast.Name) and node.func.id == self.entry and one_sample:
+            recorder = ast.copy_location(ast.Name(RECORDER, ast.Load()), node)
+            return ast.copy_location(ast.Call(recorder, [node.func, *node.args], []), node)
+        return node
+
+    def record(self, function: Callable[[Any], Any], sample: Any) -> Any:
+        """Call `function`, and keep a copy of what it was given, as it was before."""
+        with contextlib.suppress(Exception):  # what cannot be copied cannot be sent as JSON either
+            self.inputs.append(copy.deepcopy(sample))
+        return function(sample)
+
+
+class CellNames:
+    """Name the code of each cell `<cell N>`; the kernel's own names are temporary files that differ in each run."""
+
+    def __init__(self, cells: list[list[Any]], otherwise: Callable[..., str]) -> None:
+        self.waiting = [(number, source) for number, source in cells]
+        self.otherwise = otherwise
+
+    def __call__(self, raw_code: str, transformed_code: str, number: int) -> str:
+        """Return the name for the code of the next waiting cell with this source."""
+        for position, (cell, source) in enumerate(self.waiting):
+            if source == raw_code:
+                del self.waiting[: position + 1]
+                return f"<cell {cell}>"
+        return self.otherwise(raw_code, transformed_code, number)
+
+
+def set_up(shell: Any, cells: list[list[Any]], entry: str) -> Recorder:
+    """Prepare the kernel for `cells`, a list of (number, source) in the order in which they will run."""
+    shell.compile.get_code_name = CellNames(cells, shell.compile.get_code_name)
+    recorder = Recorder(entry)
+    shell.ast_transformers.append(recorder)
+    setattr(builtins, RECORDER, recorder.record)
+    return recorder
+
+
+def failure() -> dict[str, Any]:
+    """Return name, message and line of the exception that ended the last cell."""
+    error = getattr(sys, "last_value", None)
+    if isinstance(error, SyntaxError) and str(error.filename).startswith("<cell"):
+        line = error.lineno
+    else:
+        frames = traceback.extract_tb(getattr(sys, "last_traceback", None))
+        line = next((f.lineno for f in frames if f.filename.startswith("<cell")), None)
+    return {"type": type(error).__name__, "message": str(error), "line": line}
+
+
+def finish(
+    shell: Any, recorder: Recorder, folder: str, names: Sequence[str], own_folder: str
+) -> dict[str, Any]:
+    """Write the pickled entry points and the answered samples into `folder`; returns a JSON-able report."""
+    shell.ast_transformers.remove(recorder)
+    delattr(builtins, RECORDER)
+    entries = {}
+    for name in names:
+        if shell.user_ns.get(name) is not None:
+            entries[name] = shell.user_ns[name]
+    not_callable = [name for name, value in entries.items() if not callable(value)]
+    if not_callable or names[0] not in entries:
+        return {"error": "entry", "names": not_callable or [names[0]]}
+    _make_annotations_strings(shell.user_ns)
+    try:
+        pickled = cloudpickle.dumps(entries)
+    except Exception as error:
+        return _unpicklable(entries, error)
+    Path(folder, "entry_points.pickle").write_bytes(pickled)
+    declared = shell.user_ns.get("samples")
+    declared = list(declared) if isinstance(declared, (list, tuple)) else []
+    report = _answer(entries, declared + recorder.inputs, folder)
+    report["modules"] = _local_modules(own_folder)
+    return report
+
+
+def _make_annotations_strings(namespace: Mapping[str, Any]) -> None:
+    """Keep annotations from holding alive what only they name: a pickled function carries their values."""
+    for value in namespace.values():
+        if isinstance(value, types.FunctionType) and value.__module__ == "__main__":
+            value.__annotations__ = {
+                name: kind if isinstance(kind, str) else getattr(kind, "__name__", repr(kind))
+                for name, kind in value.__annotations__.items()
+            }
+
+
+def _answer(entries: Mapping[str, Any], inputs: Sequence[Any], folder: str) -> dict[str, Any]:
+    """Score every distinct sample as JSON, twice; write the records and return what could not be used and why."""
+    functions = EntryPoints(entries["predictor"], entries.get("validator"))
+    texts, unusable = [], []
+    for index, value in enumerate(inputs):
+        try:
+            text = encode(value)
+        except EncodeError as error:
+            unusable.append([index + 1, str(error)])
+        else:
+            texts.append(text)
+    texts = list(dict.fromkeys(texts))
+    records = [score(functions, json.loads(text)).record(json.loads(text)) for text in texts]
+    again = [score(functions, json.loads(text)).record(json.loads(text)) for text in texts]
+    stable = [one for one, two in zip(records, again) if one == two]
+    lines = [json.dumps(record, ensure_ascii=False) + "\n" for record in stable]
+    Path(folder, "samples.jsonl").write_text("".join(lines), encoding="utf-8")
+    return {"samples": len(stable), "unstable": len(records) - len(stable), "unusable": unusable}
+
+
+def _local_modules(folder: str) -> list[str]:
+    """Return the loaded modules whose files lie in `folder`, the notebook's own, as paths relative to it."""
+    root = os.path.realpath(folder) + os.sep
+    found = set()
+    for module in list(sys.modules.values()):
+        path = getattr(module, "__file__", None)
+        if isinstance(path, str) and os.path.realpath(path).startswith(root):
+            found.add(os.path.realpath(path)[len(root) :])
+    return sorted(found)
+
+
+def _unpicklable(entries: Mapping[str, Any], error: Exception) -> dict[str, Any]:
+    for name, value in entries.items():
+        chain = _chain(name, value, set())
+        if chain:
+            return {"error": "pickle", "message": str(error) or type(error).__name__, "chain": chain}
+    return {"error": "pickle", "message": str(error) or type(error).__name__, "chain": []}
+
+
+def _chain(name: str, value: Any, seen: set[int]) -> list[dict[str, Any]]:
+    """Return the links from `value` to the deepest part of it that cannot be pickled."""
+    if id(value) in seen or _pickles(value):
+        return []
+    seen.add(id(value))
+    code = getattr(value, "__code__", None)
+    link = {"name": name, "type": f"{type(value).__module__}.{type(value).__qualname__}"}
+    if isinstance(code, types.CodeType):
+        link.update(file=code.co_filename, line=code.co_firstlineno)
+    for part, inner in _parts(value):
+        deeper = _chain(part, inner, seen)
+        if deeper:
+            return [link, *deeper]
+    return [link]
+
+
+def _pickles(value: Any) -> bool:
+    try:
+        cloudpickle.dump(value, io.BytesIO())
+    except Exception:
+        return False
+    return True
+
+
+def _parts(value: Any) -> Iterator[tuple[str, Any]]:
+    """Yield name and value of what is pickled along with `value`."""
+    if isinstance(value, types.FunctionType):
+        for name in _global_names(value.__code__):
+            if name in value.__globals__:
+                yield name, value.__globals__[name]
+        for name, cell in zip(value.__code__.co_freevars, value.__closure__ or ()):
+            yield name, cell.cell_contents
+    elif isinstance(value, dict):
+        yield from ((str(key), inner) for key, inner in value.items())
+    elif isinstance(value, (list, tuple, set, frozenset)):
+        yield from ((f"[{index}]", inner) for index, inner in enumerate(value))
+    for attribute in ("__self__", "__func__", "func", "args", "keywords", "__wrapped__"):
+        if attribute in dir(value):
+            yield "." + attribute, getattr(value, attribute)
+    for name, inner in (getattr(value, "__dict__", None) or {}).items():
+        yield "." + name, inner
+
+
+def _global_names(code: types.CodeType) -> list[str]:
+    names = [step.argval for step in dis.get_instructions(code) if step.opname == "LOAD_GLOBAL"]
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            names.extend(_global_names(constant))
+    return names

@@ -1,0 +1,83 @@
+"""What analyze and pack begin with: the notebook read, its closure found, its environment made."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from nbslim.analyzer import (
+    Analysis,
+    Closure,
+    Installed,
+    Notebook,
+    Requirements,
+    analyze,
+    declared_requirements,
+    find_closure,
+    read_installed,
+    read_notebook,
+)
+from nbslim.packer.environments import Environment, RequirementsError, cache_folder, make_environment
+from nbslim.packer.pythons import Python, find_python
+
+DEFAULT_PYTHON = "3.11"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The notebook and all that is known without an environment."""
+
+    notebook: Notebook
+    closure: Closure
+    requirements: Requirements
+    python: Python
+
+
+def plan(path: Path, python: str | None = None) -> Plan:
+    """Read the notebook, find its closure and requirements, and the interpreter that it names.
+
+    Raises NotebookError for what cannot be read or understood, RequirementsError for a Python that is not here.
+    """
+    notebook = read_notebook(path)
+    closure = find_closure(notebook)
+    requirements = declared_requirements(notebook, closure)
+    return Plan(notebook, closure, requirements, find_python(python or notebook.python or DEFAULT_PYTHON))
+
+
+def install(found: Plan, cache: Path) -> Environment:
+    """Make the notebook's environment; RequirementsError then names cell and line of the requirement."""
+    try:
+        return make_environment(found.python, found.requirements.specifiers, cache=cache)
+    except RequirementsError as error:
+        raise _located(found, error) from error
+
+
+def analyze_notebook(path: Path, *, python: str | None, log: Callable[[str], None]) -> Analysis:
+    """Return what serving needs of the notebook's dependencies, without executing anything of it."""
+    found = plan(path, python)
+    log(
+        f"{path.name}: resolving {len(found.requirements.specifiers)} requirements for Python {found.python.version}"
+    )
+    environment = install(found, cache_folder(os.environ))
+    return settled(found, found.closure, read_installed([environment.site_packages]))
+
+
+def settled(found: Plan, closure: Closure, installed: Installed) -> Analysis:
+    """Return the analysis of `closure`, the plan's own or what execution made of it."""
+    minor = ".".join(found.python.version.split(".")[:2])
+    return analyze(found.notebook, closure, installed, python=minor, requirements=found.requirements)
+
+
+def _located(found: Plan, error: RequirementsError) -> RequirementsError:
+    """Put notebook, cell and line of the offending requirement in front of the message."""
+    name = re.split(r"[^A-Za-z0-9._-]", error.specifier or "", maxsplit=1)[0]
+    where = found.notebook.path.name
+    for cell in found.notebook.cells if name else ():
+        for number, line in enumerate(cell.source.splitlines(), 1):
+            if re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w-])", line, re.IGNORECASE):
+                located = f"{where}, cell {cell.number}, line {number}: {error}"
+                return RequirementsError(located, hint=error.hint, specifier=error.specifier)
+    return RequirementsError(f"{where}: {error}", hint=error.hint, specifier=error.specifier)
