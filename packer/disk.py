@@ -15,4 +15,5 @@ def writing(what: str, folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as exc:
-        raise BuildError(f"{what} could not be written to {folder}: {exc.strerror or exc}") from exc
+        where = f" ({exc.filename})" if exc.filename else ""
+        raise BuildError(f"{what} could not be written to {folder}: {exc.strerror or exc}{where}") from exc

@@ -12,6 +12,7 @@ from pathlib import Path
 from elftools.common.exceptions import ELFError
 from elftools.elf.dynamic import DynamicSegment
 from elftools.elf.elffile import ELFFile
+from elftools.elf.segments import InterpSegment
 from nbslim.packer.errors import BuildError
 
 MAGIC = b"\x7fELF"
@@ -81,7 +82,7 @@ def relocate_text(data: bytes, old: bytes, new: bytes) -> bytes:
 
 
 def relocate_strings(data: bytes, old: bytes, new: bytes) -> bytes:
-    """Do the same inside NUL-terminated strings, leaving all lengths and offsets as they are.
+    """Replace the path in NUL-terminated strings, leaving all lengths and offsets as they are.
 
     The rest of a string moves up and NULs fill the gap, as conda does with the prefix of its packages
     (`conda/core/portability.py`). But linkers let one constant be the tail of another: CPython's own version,
@@ -117,7 +118,7 @@ def _read(file: ELFFile) -> Elf:
     interpreter = None
     tags: dict[str, list[str]] = {"DT_NEEDED": [], "DT_RPATH": [], "DT_RUNPATH": []}
     for segment in file.iter_segments():
-        if segment["p_type"] == "PT_INTERP":
+        if isinstance(segment, InterpSegment):
             interpreter = segment.get_interp_name()
         if isinstance(segment, DynamicSegment):
             for tag, text in _strings(segment):

@@ -53,7 +53,7 @@ class GzipWriter:
         finally:
             self._pool.shutdown(cancel_futures=True)
 
-    def write(self, data: bytes) -> int:
+    def write(self, data: bytes | memoryview) -> int:
         """Take `data` to be compressed. Raise what the underlying stream raises, sooner or later."""
         self._checksum = zlib.crc32(data, self._checksum)
         self._length += len(data)

@@ -74,7 +74,7 @@ def describe(executable: str, *, root: Path = HOST, run: Run | None = None) -> I
     """
     probe = Path(__file__).with_name("inside_describe.py").read_text("utf-8")
     try:
-        answer = json.loads((run or _run)([executable, "-I", "-S", "-c", probe]))
+        answer = json.loads((run or _run)([executable, "-I", "-S", "-B", "-c", probe]))
     except ValueError as exc:
         raise BuildError(f"{executable} does not answer as CPython 3.9 or newer does") from exc
     path = inside(root, answer["executable"])
@@ -112,7 +112,7 @@ def assemble_interpreter(
     relocation = Relocation.to_prefix(interpreter.prefixes, interpreter.build_folders, interpreter.home)
     read = without_symbols_only if full else relocation.cleaned
     with writing("the interpreter", tree):
-        lay_rootfs(tree)
+        size = lay_rootfs(tree)
         lay_link(tree / "usr/bin/python3", interpreter.name)
         files = _own_files(interpreter, full=full)
         closure = _system_libraries(interpreter, files.values(), libraries_for)
@@ -120,7 +120,7 @@ def assemble_interpreter(
         if interpreter.loader is not None:
             loader = inside(tree, interpreter.loader).relative_to(tree)
             files[str(loader)] = inside(interpreter.root, interpreter.loader)
-        size = sum(_write(tree / target, read(source)) for target, source in files.items())
+        size += sum(_write(tree / target, read(source)) for target, source in files.items())
         wanted = relocation.path(interpreter.certificates or CERTIFICATES)
         size += lay_certificates(tree, interpreter.root, wanted)
     return Assembled(size, closure.libraries, closure.missing)
@@ -157,11 +157,8 @@ def _system_libraries(
     files = [path for path in own if not path.name.startswith("_tkinter")]
     ours = library_closure(files, root=root, main=main, also=_RUN_TIME_LIBRARIES)
     theirs = library_closure(libraries_for, root=root, main=main)
-    return Closure(
-        libraries=dict(sorted((theirs.libraries | _all(ours)).items())),
-        beside={},
-        missing=theirs.missing | ours.missing,
-    )
+    libraries = {**theirs.libraries, **_all(ours)}
+    return Closure(dict(sorted(libraries.items())), {}, {**theirs.missing, **ours.missing})
 
 
 def _longest_first(paths: Iterable[str]) -> tuple[str, ...]:

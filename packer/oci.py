@@ -15,10 +15,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 from nbslim.packer.disk import writing
 from nbslim.packer.errors import BuildError
 from nbslim.packer.gzipped import LEVEL, GzipWriter
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 # 2000-01-01: a time that zip files can hold too, unlike 0.
 _MODIFIED = 946684800
@@ -168,12 +172,13 @@ def _write_layer(tree: Path, name: str, paths: Sequence[str], store: Path) -> tu
     )
 
 
-def _write_tar(tree: Path, paths: Iterable[str], write: Callable[[bytes], object]) -> int:
+def _write_tar(tree: Path, paths: Iterable[str], write: Callable[[memoryview], object]) -> int:
     """Write the tar of `paths`; return the bytes of the files in it."""
     total = 0
-    with tarfile.open(
-        fileobj=_Sink(write), mode="w|", bufsize=_BUFFER, copybufsize=_BUFFER, format=tarfile.PAX_FORMAT
-    ) as tar:
+    with (
+        io.BufferedWriter(_Sink(write), _BUFFER) as stream,
+        tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as tar,
+    ):
         for path in paths:
             entry = _entry(tree, path)
             total += entry.size
@@ -208,11 +213,24 @@ def _entry(tree: Path, path: str) -> tarfile.TarInfo:
     return entry
 
 
-class _Sink:
-    """What tarfile needs of a file that is only written."""
+class _Sink(io.RawIOBase):
+    """A file that passes on what is written to it, and knows how much that was, as tarfile wants."""
 
-    def __init__(self, write: Callable[[bytes], object]) -> None:
-        self.write = write
+    def __init__(self, write: Callable[[memoryview], object]) -> None:
+        self._write = write
+        self._length = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._length
+
+    def write(self, data: ReadableBuffer, /) -> int:
+        block = memoryview(data)
+        self._write(block)
+        self._length += block.nbytes
+        return block.nbytes
 
 
 def _describe(
@@ -268,7 +286,7 @@ def _settings(layers: Sequence[WrittenLayer], config: ImageConfig) -> dict[str, 
 
 
 def _write_members(archive: Path, documents: Mapping[str, bytes], files: Mapping[str, Path]) -> None:
-    with tarfile.open(archive, "w", format=tarfile.PAX_FORMAT, copybufsize=_BUFFER) as tar:
+    with tarfile.open(archive, "w", format=tarfile.PAX_FORMAT) as tar:
         for name, data in documents.items():
             tar.addfile(_member(name, len(data)), io.BytesIO(data))
         for name, path in sorted(files.items()):

@@ -24,8 +24,8 @@ _FILES = {
 }
 
 
-def lay_rootfs(tree: Path) -> None:
-    """Make the folders, links and small files of a root file system in `tree`; it is not in use yet.
+def lay_rootfs(tree: Path) -> int:
+    """Make the folders, links and small files of a root file system in `tree`; return the bytes of the files.
 
     There is no time zone database: `zoneinfo` falls back to the distribution tzdata.
     """
@@ -35,8 +35,7 @@ def lay_rootfs(tree: Path) -> None:
         (tree / folder).chmod(0o1777)
     for name, target in _LINKS.items():
         lay_link(tree / name, target)
-    for name, text in _FILES.items():
-        (tree / name).write_text(text, "ascii")
+    return sum((tree / name).write_bytes(text.encode()) for name, text in _FILES.items())
 
 
 def lay_link(path: Path, target: str) -> None:
