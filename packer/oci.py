@@ -114,7 +114,8 @@ def write_archive(
         written, files = [], {}
         for layer in layers:
             if contents[layer.name]:
-                blob, described = _write_layer(tree, layer.name, contents[layer.name], store)
+                with writing(f"the layer {layer.name}", blobs or output.parent):
+                    blob, described = _write_layer(tree, layer.name, contents[layer.name], store)
                 written.append(described)
                 files[_blob_name(described.digest)] = blob
         image, documents = _describe(tuple(written), config, reference)

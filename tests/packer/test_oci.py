@@ -203,14 +203,23 @@ def small_disk(tmp_path) -> Iterator[Path]:
     subprocess.run(["umount", folder], check=True)
 
 
+def test_a_full_disk_of_kept_layers_is_named(tree, tmp_path, small_disk):
+    (tree / "app/model/weights").write_bytes(os.urandom(1 << 18))
+    with pytest.raises(
+        BuildError, match=f"the layer bundle could not be written to {small_disk}/blobs: No space"
+    ):
+        write(tree, tmp_path / "image.tar", blobs=small_disk / "blobs")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["small", "tree"]
+    assert not [path for path in (small_disk / "blobs").iterdir() if path.name.startswith(".")]
+
+
 def test_a_full_disk_is_one_clear_line_and_leaves_nothing(tree, tmp_path, small_disk):
     (tree / "app/model/weights").write_bytes(os.urandom(1 << 18))
     (small_disk / "image.tar").write_text("the last good one")
     with pytest.raises(BuildError) as caught:
         write(tree, small_disk / "image.tar")
-    assert str(caught.value).startswith(
-        f"the image could not be written to {small_disk}: No space left on device"
-    )
+    expected = f"the layer bundle could not be written to {small_disk}: No space left on device"
+    assert str(caught.value) == expected
     assert {path.name: path.read_text() for path in small_disk.iterdir()} == {
         "image.tar": "the last good one"
     }
