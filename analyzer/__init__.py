@@ -1,1 +1,35 @@
 """What does the notebook need to serve? Static: nothing of the notebook is executed."""
+
+from nbslim.analyzer.analysis import analyze
+from nbslim.analyzer.closure import find_closure, imported_modules, settle
+from nbslim.analyzer.distributions import Installed, read_installed
+from nbslim.analyzer.errors import NbslimError, NotebookError, RequirementsError
+from nbslim.analyzer.notebook import read_notebook
+from nbslim.analyzer.pickles import pickled_modules
+from nbslim.analyzer.report import to_json, to_requirements, to_text
+from nbslim.analyzer.requirements import declared_requirements
+from nbslim.analyzer.types import Analysis, Cell, Closure, Notebook, Place, Requirements
+
+__all__ = [
+    "Analysis",
+    "Cell",
+    "Closure",
+    "Installed",
+    "NbslimError",
+    "Notebook",
+    "NotebookError",
+    "Place",
+    "Requirements",
+    "RequirementsError",
+    "analyze",
+    "declared_requirements",
+    "find_closure",
+    "imported_modules",
+    "pickled_modules",
+    "read_installed",
+    "read_notebook",
+    "settle",
+    "to_json",
+    "to_requirements",
+    "to_text",
+]

@@ -32,6 +32,10 @@ class Cell:
     source: str
     python: str
     tags: frozenset[str] = frozenset()
+    written: tuple[str, str] | None = None
+    """File name and text of a `%%writefile` cell."""
+    installs: tuple[tuple[str, int], ...] = ()
+    """Requirements of `%pip install` lines, with their lines."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,8 @@ class NeededImport:
     """Dotted, as far as the import names it: `sklearn.cluster`."""
     certainty: Certainty
     why: tuple[Link, ...]
+    optional: bool = False
+    """Whether the code goes on where the import fails (`try: ... except ImportError`)."""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn, TextIO
 
-from nbslim.analyzer import NbslimError, to_json, to_requirements, to_text
+from nbslim.analyzer import Analysis, NbslimError, to_json, to_requirements, to_text
 from nbslim.packer.buildah import ISOLATIONS
 from nbslim.packer.errors import BuildError
 from nbslim.packer.execute import Settings
@@ -56,7 +56,7 @@ def main(arguments: Sequence[str], *, stdout: TextIO | None = None, stderr: Text
         options = _parser().parse_args(arguments)
         options.run(options, out, err)
     except SystemExit as end:  # argparse has printed its message
-        return int(end.code or 0)
+        return end.code if isinstance(end.code, int) else 0
     except NbslimError as error:
         return _report(error, err)
     except KeyboardInterrupt:
@@ -111,8 +111,8 @@ def _add_analyze(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     output.add_argument(
         "--json", action="store_const", dest="format", const="json", help="same as --format json"
     )
-    output.add_argument("--format", choices=["text", "json", "requirements"], default="text")
-    command.set_defaults(run=_analyze)
+    output.add_argument("--format", choices=["text", "json", "requirements"])
+    command.set_defaults(run=_analyze, format="text")
 
 
 def _add_pack(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -180,12 +180,12 @@ def _seconds(text: str) -> int:
 
 def _analyze(options: argparse.Namespace, out: TextIO, err: TextIO) -> None:
     analysis = analyze_notebook(options.notebook, python=options.python, log=_log(err))
-    forms = {
-        "json": lambda: json.dumps(to_json(analysis), indent=2, ensure_ascii=False),
-        "requirements": lambda: to_requirements(analysis).rstrip("\n"),
-        "text": lambda: to_text(analysis).rstrip("\n"),
-    }
-    print(forms[options.format](), file=out)
+    forms = {"json": _json_text, "requirements": to_requirements, "text": to_text}
+    print(forms[options.format](analysis).rstrip("\n"), file=out)
+
+
+def _json_text(analysis: Analysis) -> str:
+    return json.dumps(to_json(analysis), indent=2, ensure_ascii=False)
 
 
 def _pack(options: argparse.Namespace, out: TextIO, err: TextIO) -> None:

@@ -31,10 +31,14 @@ def place_distributions(site_packages: Path, names: Collection[str], target: Pat
     target.mkdir(parents=True, exist_ok=True)
     placed = {}
     for name in sorted(names):
-        if name not in installed:
+        if canonicalize_name(name) not in installed:
             message = f"{name} is not installed in {site_packages}"
             raise BuildError(message)
-        files = [str(path) for path in _files(installed[name]) if (site_packages / path).is_file()]
+        files = [
+            str(path)
+            for path in _files(installed[canonicalize_name(name)])
+            if (site_packages / path).is_file()
+        ]
         for path in files:
             link_file(site_packages / path, target / path)
         placed[next(path.partition("/")[0] for path in files if path.endswith(".dist-info/METADATA"))] = files

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbformat import NotebookNode
 from nbslim.analyzer import Cell, Notebook
 from nbslim.packer.errors import ExecutionError
 from nbslim.packer.kernel import Kernel, start_kernel
@@ -136,10 +136,9 @@ def _call(function: str, *arguments: object) -> str:
 def _run_cells(
     notebook: Notebook, cells: list[Cell], kernel: Kernel, settings: Settings, progress: Callable[..., Any]
 ) -> None:
-    nodes = [nbformat.v4.new_code_cell(cell.source, metadata={"tags": sorted(cell.tags)}) for cell in cells]
-    client = NotebookClient(
-        nbformat.v4.new_notebook(cells=nodes), km=kernel.manager, timeout=settings.timeout, allow_errors=False
-    )
+    nodes = [_node(cell) for cell in cells]
+    document = NotebookNode(nbformat=4, nbformat_minor=5, metadata=NotebookNode(), cells=nodes)
+    client = NotebookClient(document, km=kernel.manager, timeout=settings.timeout, allow_errors=False)
     client.kc = kernel.client
     for index, cell in enumerate(progress(cells, desc="cells", unit="cell", leave=False)):
         try:
@@ -152,6 +151,13 @@ def _run_cells(
             raise ExecutionError(message, hint="it may have run out of memory") from error
         except CellExecutionError as error:
             _raise_failure(notebook, cell, kernel, error)
+
+
+def _node(cell: Cell) -> NotebookNode:
+    metadata = NotebookNode(tags=sorted(cell.tags))
+    return NotebookNode(
+        cell_type="code", source=cell.source, metadata=metadata, outputs=[], execution_count=None
+    )
 
 
 def _raise_failure(notebook: Notebook, cell: Cell, kernel: Kernel, error: CellExecutionError) -> NoReturn:

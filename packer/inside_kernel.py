@@ -174,7 +174,7 @@ def _chain(name: str, value: Any, seen: set[int]) -> list[dict[str, Any]]:
         return []
     seen.add(id(value))
     code = getattr(value, "__code__", None)
-    link = {"name": name, "type": f"{type(value).__module__}.{type(value).__qualname__}"}
+    link: dict[str, Any] = {"name": name, "type": f"{type(value).__module__}.{type(value).__qualname__}"}
     if isinstance(code, types.CodeType):
         link.update(file=code.co_filename, line=code.co_firstlineno)
     for part, inner in _parts(value):

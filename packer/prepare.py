@@ -17,6 +17,7 @@ from nbslim.analyzer import (
     analyze,
     declared_requirements,
     find_closure,
+    imported_modules,
     read_installed,
     read_notebook,
 )
@@ -43,7 +44,7 @@ def plan(path: Path, python: str | None = None) -> Plan:
     """
     notebook = read_notebook(path)
     closure = find_closure(notebook)
-    requirements = declared_requirements(notebook, closure)
+    requirements = declared_requirements(notebook, imported_modules(notebook))
     return Plan(notebook, closure, requirements, find_python(python or notebook.python or DEFAULT_PYTHON))
 
 

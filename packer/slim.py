@@ -39,7 +39,8 @@ def slim_to_packages(
     Modules that replay misses are added, then sources are kept; `add_local` brings a module from beside the
     notebook into the bundle, if it is one. Raises AnswersChangedError where the answers stay different.
     """
-    names, keep_sources, warnings = set(serving), False, []
+    names, keep_sources = set(serving), False
+    warnings: list[str] = []
     for _ in range(ROUNDS):
         enclosure = assemble(parts, names, tree, keep_sources=keep_sources)
         result = replay(enclosure, ENVIRONMENT)

@@ -58,7 +58,7 @@ def _note_signals(wake: Callable[[], None]) -> list[int]:
     return received
 
 
-def _stop_listening(server: Any) -> None:  # noqa: ANN401 - waitress ships no types
+def _stop_listening(server: Any) -> None:
     """Stop listening, after accepting what the kernel has accepted already: closing would reset it."""
     waiting = select.poll()
     waiting.register(server.socket, select.POLLIN)
@@ -70,7 +70,7 @@ def _stop_listening(server: Any) -> None:  # noqa: ANN401 - waitress ships no ty
     wasyncore.dispatcher.close(server)
 
 
-def _drain(server: Any, sockets: _Sockets) -> bool:  # noqa: ANN401 - waitress ships no types
+def _drain(server: Any, sockets: _Sockets) -> bool:
     end = time.monotonic() + DRAIN_SECONDS
     quiet = time.monotonic() + QUIET_SECONDS
     while time.monotonic() < min(end, quiet):
@@ -83,5 +83,5 @@ def _drain(server: Any, sockets: _Sockets) -> bool:  # noqa: ANN401 - waitress s
     return not any(map(_busy, server.active_channels.values()))
 
 
-def _busy(channel: Any) -> bool:  # noqa: ANN401 - waitress ships no types
+def _busy(channel: Any) -> bool:
     return bool(channel.requests or channel.request or channel.total_outbufs_len)

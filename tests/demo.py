@@ -56,7 +56,9 @@ def served(archive: Path, receipt: dict) -> Iterator[tuple[str, str]]:
         finally:
             subprocess.run(["podman", "rm", "--force", name], capture_output=True, check=False)
         return
-    process = subprocess.Popen([str(NBSLIM), "serve", str(archive), "--port", str(port)], stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [str(NBSLIM), "serve", str(archive), "--port", str(port)], stderr=subprocess.DEVNULL
+    )
     try:
         yield address, "nbslim serve"
     finally:

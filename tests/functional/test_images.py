@@ -131,14 +131,10 @@ def test_image_holds_no_shell_no_installer_no_jupyter(image):
 
 def test_image_names_no_path_of_the_machine_that_built_it(image):
     python = image.receipt["python"]
-    paths = [str(CACHE), str(Path.home()), str(image.case.parents[1]), str(image.archive.parent), "/.pyenv/", python + "/lib"]
+    folders = [CACHE, Path.home(), image.case.parents[1], image.archive.parent]
+    paths = [*map(str, folders), "/.pyenv/", f"{python}/lib"]
     hosts = [path.encode() for path in paths if path not in ("/", "/root")] + [b"/root/."]
-    found = [
-        (path, host)
-        for path, content in members(image.archive)
-        for host in hosts
-        if host in content
-    ]
+    found = [(path, host) for path, content in members(image.archive) for host in hosts if host in content]
     assert found == []
 
 
@@ -185,4 +181,3 @@ def members(archive: Path, *, layers_only: bool = False):
 def installed(archive: Path) -> set[str]:
     found = (re.search(r"app/\w+/([^/]+)-[^-/]+\.dist-info/METADATA$", path) for path, _ in members(archive))
     return {canonicalize_name(match[1]) for match in found if match}
-

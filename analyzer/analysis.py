@@ -1,0 +1,169 @@
+"""From a closure and an environment to the answer: which distributions serve, and why."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from nbslim.analyzer.distributions import Installed
+from nbslim.analyzer.types import (
+    Analysis,
+    Certainty,
+    Closure,
+    DroppedDistribution,
+    Link,
+    NeededImport,
+    Notebook,
+    Requirements,
+    ServingDistribution,
+)
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+# Standard modules of some Python that notebooks use and not of all; some live on as distributions.
+_ONCE_STANDARD = frozenset(
+    (  # noqa: SIM905 - a list would take thirty lines
+        "aifc asynchat asyncore audioop binhex cgi cgitb chunk crypt distutils formatter imghdr imp lib2to3 mailcap "
+        "msilib nis nntplib ossaudiodev parser pipes smtpd sndhdr spwd sunau symbol telnetlib tomllib uu xdrlib"
+    ).split()
+)
+
+
+@dataclass(frozen=True)
+class _Evidence:
+    """Why a distribution serves."""
+
+    certainty: Certainty
+    why: tuple[Link, ...]
+    imports: tuple[str, ...] = ()
+
+    @property
+    def strength(self) -> tuple[bool, int]:
+        """Sorts before weaker evidence: certain first, then short."""
+        return self.certainty != "certain", len(self.why)
+
+
+def analyze(
+    notebook: Notebook, closure: Closure, installed: Installed, *, python: str, requirements: Requirements
+) -> Analysis:
+    """Tell which installed distributions the closure needs, with their evidence, and which it does not."""
+    needed = [needed for needed in closure.imports if not _is_ours(needed.module, closure, installed)]
+    direct = _direct(needed, installed)
+    requirers = installed.requirers(_with_extras(direct, requirements))
+    evidence = _spread(direct, requirers)
+    warnings = (
+        *notebook.warnings,
+        *closure.warnings,
+        *requirements.warnings,
+        *_missing(notebook, needed, installed),
+    )
+    return Analysis(
+        notebook=notebook.path.name,
+        python=python,
+        entry_points=closure.entry_points,
+        serving=tuple(_serving(name, evidence[name], requirers, installed) for name in sorted(evidence)),
+        dropped=tuple(
+            DroppedDistribution(name, installed.version(name), installed.bytes(name))
+            for name in installed.names
+            if name not in evidence
+        ),
+        warnings=tuple(dict.fromkeys(warnings)),
+    )
+
+
+def _is_ours(module: str, closure: Closure, installed: Installed) -> bool:
+    """Tell whether a module is the standard library's or lies beside the notebook."""
+    top = module.partition(".")[0]
+    if top in {file.partition("/")[0].removesuffix(".py") for file in closure.local_files}:
+        return True
+    if top in _ONCE_STANDARD:
+        return not installed.provides(module)
+    return top in sys.stdlib_module_names
+
+
+def _direct(needed: Iterable[NeededImport], installed: Installed) -> dict[str, _Evidence]:
+    """Give the owners of the modules that the closure itself imports."""
+    owned: dict[str, list[NeededImport]] = {}
+    for one in needed:
+        if owner := installed.owner(one.module):
+            owned.setdefault(owner, []).append(one)
+    return {name: _joined(imports) for name, imports in owned.items()}
+
+
+def _joined(imports: list[NeededImport]) -> _Evidence:
+    strongest = min((_Evidence(one.certainty, one.why) for one in imports), key=lambda e: e.strength)
+    tops = tuple(sorted({one.module.partition(".")[0] for one in imports}))
+    return _Evidence(strongest.certainty, strongest.why, tops)
+
+
+def _with_extras(names: Iterable[str], requirements: Requirements) -> Iterator[str]:
+    """Add the extras that the user asked for: serving may load them by name alone."""
+    extras = _declared_extras(requirements)
+    for name in names:
+        yield f"{name}[{','.join(sorted(extras[name]))}]" if extras.get(name) else name
+
+
+def _declared_extras(requirements: Requirements) -> dict[str, set[str]]:
+    extras: dict[str, set[str]] = {}
+    for specifier in requirements.specifiers:
+        try:
+            requirement = Requirement(specifier)
+        except InvalidRequirement:
+            continue  # whoever resolves the requirements reports it
+        extras.setdefault(canonicalize_name(requirement.name), set()).update(requirement.extras)
+    return extras
+
+
+def _spread(direct: Mapping[str, _Evidence], requirers: Mapping[str, set[str]]) -> dict[str, _Evidence]:
+    """Hand evidence on to what is required: the nearest certain chain first, then the nearest possible one."""
+    requires: dict[str, list[str]] = {}
+    for target in sorted(requirers):
+        for source in requirers[target]:
+            requires.setdefault(source, []).append(target)
+    reached: dict[str, _Evidence] = {}
+    waiting = sorted(direct, key=lambda name: (direct[name].strength, name))
+    for certainty in ("certain", "possible"):
+        level = [name for name in waiting if direct[name].certainty == certainty and name not in reached]
+        reached |= {name: direct[name] for name in level}
+        while level:
+            level = [new for name in level for new in _hand_on(name, requires, direct, reached)]
+    return reached
+
+
+def _hand_on(
+    name: str,
+    requires: Mapping[str, list[str]],
+    direct: Mapping[str, _Evidence],
+    reached: dict[str, _Evidence],
+) -> list[str]:
+    given = reached[name]
+    new = [target for target in requires.get(name, ()) if target not in reached]
+    for target in new:
+        own = direct.get(target)  # one that is imported too keeps its own chain
+        reached[target] = _Evidence(
+            given.certainty, own.why if own else given.why, own.imports if own else ()
+        )
+    return new
+
+
+def _serving(
+    name: str, evidence: _Evidence, requirers: Mapping[str, set[str]], installed: Installed
+) -> ServingDistribution:
+    return ServingDistribution(
+        name=name,
+        version=installed.version(name),
+        imports=evidence.imports,
+        certainty=evidence.certainty,
+        direct=bool(evidence.imports),
+        required_by=tuple(sorted(requirers.get(name, ()))),
+        why=evidence.why,
+        bytes=installed.bytes(name),
+    )
+
+
+def _missing(notebook: Notebook, needed: Iterable[NeededImport], installed: Installed) -> Iterator[str]:
+    for one in needed:
+        if not installed.provides(one.module):
+            place = f", {one.why[-1].place}" if one.why else ""
+            yield f"{notebook.path.name}{place}: no installed distribution provides {one.module}"

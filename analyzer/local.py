@@ -1,0 +1,60 @@
+"""Modules beside the notebook: which file an import means, and what that file imports in turn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from nbslim.analyzer.errors import NotebookError
+from nbslim.analyzer.syntax import Imported, statements
+
+
+@dataclass(frozen=True)
+class LocalModules:
+    """The notebook's folder, and files that its cells write there."""
+
+    folder: Path
+    written: Mapping[str, str] = field(default_factory=dict)
+    """Path relative to the folder (POSIX) to text, for `%%writefile` cells."""
+
+    def files(self, imported: Imported, importer: str | None = None) -> tuple[str, ...]:
+        """Return the files that `imported` loads: packages on the way, the module, a submodule taken by name.
+
+        `importer` is the local file that holds the import, needed where it is relative. Empty for a module that does
+        not lie beside the notebook.
+        """
+        base = self._base(imported, importer)
+        if base is None:
+            return ()
+        parts = [*base.parts, *imported.module.split(".")] if imported.module else list(base.parts)
+        if imported.name and imported.name != "*" and self._file([*parts, imported.name]):
+            parts.append(imported.name)
+        found = [self._file(parts[:end]) for end in range(1, len(parts) + 1)]
+        return tuple(file for file in found if file) if found and found[-1] else ()
+
+    def imports(self, file: str) -> Iterator[Imported]:
+        """Yield everything that `file` imports, inside functions too. Raises NotebookError if it is not Python."""
+        text = self.written.get(file)
+        try:
+            parsed = statements((self.folder / file).read_text("utf-8") if text is None else text)
+        except SyntaxError as error:
+            message = f"{file}, line {error.lineno}: {error.msg}"
+            raise NotebookError(message) from error
+        for statement in parsed:
+            yield from statement.imports
+            yield from statement.body.imports
+
+    def _base(self, imported: Imported, importer: str | None) -> PurePosixPath | None:
+        if not imported.level:
+            return PurePosixPath()
+        if importer is None:
+            return None
+        package = PurePosixPath(importer).parent
+        ups = imported.level - 1
+        return package if ups == 0 else package.parents[ups - 1] if ups <= len(package.parts) else None
+
+    def _file(self, parts: list[str]) -> str | None:
+        stem = "/".join(parts)
+        candidates = (f"{stem}/__init__.py", f"{stem}.py")
+        return next((c for c in candidates if c in self.written or (self.folder / c).is_file()), None)

@@ -1,0 +1,479 @@
+"""Cells become statements: what each binds, reads, updates and imports. The only module that sees libcst."""
+
+from __future__ import annotations
+
+import symtable
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import libcst as cst
+from libcst import matchers as m
+from libcst.metadata import MetadataWrapper, PositionProvider
+
+# Calls of these give values that hold nothing of what they were computed from.
+PLAIN_BUILTINS = frozenset(
+    {"bool", "float", "int", "len", "str", "repr", "ord", "chr", "hash", "format", "range"}
+)
+PLAIN_METHODS = frozenset({"tolist", "item", "as_integer_ratio", "hexdigest", "isoformat"})
+_GUARDS = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
+_OPAQUE = frozenset({"eval", "exec"})
+_SUPPRESS = m.Call(m.Name("suppress") | m.Attribute(attr=m.Name("suppress")))
+
+
+@dataclass(frozen=True)
+class Imported:
+    """One name that an import brings, as written; `level` counts the dots of a relative import."""
+
+    module: str
+    line: int
+    name: str | None = None
+    """What `from module import name` takes; `*` for a star import."""
+    bound: str | None = None
+    """The name that it binds; None for star imports and dynamic ones."""
+    level: int = 0
+    optional: bool = False
+    """Whether the code goes on where the import fails."""
+
+
+@dataclass(frozen=True)
+class Opaque:
+    """A construct that static analysis cannot look into, such as `eval`."""
+
+    what: str
+    line: int
+
+
+@dataclass(frozen=True)
+class Body:
+    """What the bodies of functions read and import when they are called, later than the statement itself."""
+
+    names: frozenset[str] = frozenset()
+    imports: tuple[Imported, ...] = ()
+    opaque: tuple[Opaque, ...] = ()
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A module-level statement, compound ones taken apart into header and parts.
+
+    `uses` are read at once; `body` holds what functions and lambdas in it read later. `updates` are names whose
+    values the statement may change without binding them.
+    """
+
+    line: int
+    binds: frozenset[str] = frozenset()
+    uses: frozenset[str] = frozenset()
+    bases: frozenset[str] = frozenset()
+    """Base classes of a class: it cannot be loaded without them."""
+    body: Body = Body()
+    updates: frozenset[str] = frozenset()
+    calls: tuple[tuple[str, frozenset[str]], ...] = ()
+    """Functions that are called by name, with the names that are handed to them."""
+    imports: tuple[Imported, ...] = ()
+    opaque: tuple[Opaque, ...] = ()
+    conditional: bool = False
+    deletes: bool = False
+    defines_code: bool = False
+    """Whether what it binds is code (a function, class or lambda) and not a computed value."""
+    plain_if_builtin: frozenset[str] | None = None
+    """If not None, the value holds nothing of what it was computed from, as long as these names are the builtins."""
+
+
+@dataclass(frozen=True)
+class _Context:
+    """Where a part of a compound statement stands."""
+
+    conditional: bool = False
+    optional: bool = False
+
+    def maybe(self) -> _Context:
+        return replace(self, conditional=True)
+
+
+def statements(source: str) -> tuple[Statement, ...]:
+    """Return the module-level statements of `source` in order.
+
+    Raises SyntaxError, with the line, for what is not Python.
+    """
+    try:
+        wrapper = MetadataWrapper(cst.parse_module(source), unsafe_skip_copy=True)
+    except cst.ParserSyntaxError as error:
+        raise SyntaxError(error.message, ("<cell>", error.raw_line, error.raw_column, None)) from error
+    return tuple(_Reader(wrapper).read(wrapper.module.body, _Context()))
+
+
+class _Reader:
+    """Walks the statements of one cell."""
+
+    def __init__(self, wrapper: MetadataWrapper) -> None:
+        self.module = wrapper.module
+        self.positions = wrapper.resolve(PositionProvider)
+
+    def read(self, nodes: Iterable[cst.CSTNode], context: _Context) -> Iterator[Statement]:
+        for node in nodes:
+            if isinstance(node, cst.SimpleStatementLine):
+                for small in node.body:
+                    yield self._simple(small, context)
+            else:
+                yield from self._compound(node, context)
+
+    def _block(self, block: cst.BaseSuite, context: _Context) -> Iterator[Statement]:
+        if isinstance(block, cst.SimpleStatementSuite):
+            return iter([self._simple(small, context) for small in block.body])
+        return self.read(block.body, context)
+
+    def _compound(self, node: cst.CSTNode, context: _Context) -> Iterator[Statement]:
+        if isinstance(node, (cst.FunctionDef, cst.ClassDef)):
+            yield self._definition(node, context)
+        elif isinstance(node, cst.If):
+            yield from self._if(node, context)
+        elif isinstance(node, (cst.For, cst.While)):
+            yield from self._loop(node, context)
+        elif isinstance(node, cst.With):
+            items = ", ".join(
+                self.code(item.with_changes(comma=cst.MaybeSentinel.DEFAULT)) for item in node.items
+            )
+            yield self._header(node, f"with {items}: pass", context)
+            suppresses = any(m.matches(item.item, _SUPPRESS) for item in node.items)
+            inner = replace(context, conditional=True, optional=True) if suppresses else context
+            yield from self._block(node.body, inner)
+        elif isinstance(node, (cst.Try, cst.TryStar)):
+            yield from self._try(node, context)
+        else:  # match: its captures and guards belong together
+            yield self._statement(node, self.code(node), context.maybe())
+
+    def _if(self, node: cst.If, context: _Context) -> Iterator[Statement]:
+        checks_types = m.matches(
+            node.test, m.Name("TYPE_CHECKING") | m.Attribute(attr=m.Name("TYPE_CHECKING"))
+        )
+        yield self._header(node, self.code(node.test), context)
+        if not checks_types:
+            yield from self._block(node.body, context.maybe())
+        if isinstance(node.orelse, cst.If):
+            yield from self._if(node.orelse, context.maybe())
+        elif node.orelse:
+            yield from self._block(node.orelse.body, context if checks_types else context.maybe())
+
+    def _loop(self, node: cst.For | cst.While, context: _Context) -> Iterator[Statement]:
+        if isinstance(node, cst.For):
+            header = f"for {self.code(node.target)} in {self.code(node.iter)}: pass"
+        else:
+            header = self.code(node.test)
+        yield self._header(node, header, context)
+        yield from self._block(node.body, context.maybe())
+        if node.orelse:
+            yield from self._block(node.orelse.body, context.maybe())
+
+    def _try(self, node: cst.Try | cst.TryStar, context: _Context) -> Iterator[Statement]:
+        guarded = any(_catches_import_errors(handler) for handler in node.handlers)
+        yield from self._block(node.body, replace(context, optional=context.optional or guarded))
+        for handler in node.handlers:
+            if handler.name:
+                yield self._header(handler, f"{self.code(handler.name.name)} = 0", context.maybe())
+            yield from self._block(handler.body, context.maybe())
+        for part in (node.orelse, node.finalbody):
+            if part:
+                yield from self._block(part.body, context)
+
+    def _simple(self, node: cst.BaseSmallStatement, context: _Context) -> Statement:
+        statement = self._statement(
+            node, self.code(node.with_changes(semicolon=cst.MaybeSentinel.DEFAULT)), context
+        )
+        if isinstance(node, cst.Del):
+            return replace(statement, deletes=True)
+        if isinstance(node, (cst.Assign, cst.AnnAssign)) and node.value is not None:
+            plain = _plain(node.value)
+            lambda_alone = isinstance(node.value, cst.Lambda) and not statement.uses
+            return replace(statement, plain_if_builtin=plain, defines_code=lambda_alone)
+        return statement
+
+    def _definition(self, node: cst.FunctionDef | cst.ClassDef, context: _Context) -> Statement:
+        whole = self._statement(node, self.code(node), context)
+        at_once = [self.code(decorator.decorator) for decorator in node.decorators]
+        if isinstance(node, cst.FunctionDef):
+            # Annotations are left out: nothing calls them, and they are made strings before pickling.
+            at_once += [self.code(p.default) for p in _parameters(node.params) if p.default is not None]
+            return replace(whole, uses=_names("\n".join(at_once)), defines_code=True)
+        bases = [self.code(argument.value) for argument in (*node.bases, *node.keywords)]
+        return replace(whole, bases=_names("\n".join(bases)), defines_code=True)
+
+    def _header(self, node: cst.CSTNode, code: str, context: _Context) -> Statement:
+        """Return the statement for a header alone; what its node holds besides is read elsewhere."""
+        scope = _Scope(code)
+        return Statement(
+            self.line(node),
+            scope.binds,
+            scope.uses,
+            body=Body(scope.deferred),
+            conditional=context.conditional,
+        )
+
+    def _statement(self, node: cst.CSTNode, code: str, context: _Context) -> Statement:
+        scope = _Scope(code)
+        found = _Finder(self, context)
+        node.visit(found)
+        return Statement(
+            line=self.line(node),
+            binds=scope.binds,
+            uses=scope.uses,
+            body=Body(scope.deferred, tuple(found.deferred.imports), tuple(found.deferred.opaque)),
+            updates=frozenset(found.updates) | scope.global_stores,
+            calls=tuple(found.calls),
+            imports=tuple(found.at_once.imports),
+            opaque=tuple(found.at_once.opaque),
+            conditional=context.conditional,
+        )
+
+    def code(self, node: cst.CSTNode) -> str:
+        return self.module.code_for_node(node)
+
+    def line(self, node: cst.CSTNode) -> int:
+        return int(self.positions[node].start.line)
+
+
+@dataclass
+class _Found:
+    imports: list[Imported] = field(default_factory=list)
+    opaque: list[Opaque] = field(default_factory=list)
+
+
+class _Finder(cst.CSTVisitor):
+    """Collects imports, updates and opaque calls below one statement, inside functions apart from at once."""
+
+    def __init__(self, reader: _Reader, context: _Context) -> None:
+        super().__init__()
+        self.reader = reader
+        self.at_once, self.deferred = _Found(), _Found()
+        self.updates: set[str] = set()
+        self.calls: list[tuple[str, frozenset[str]]] = []
+        self.depth = 0
+        self.optional = int(context.optional)
+
+    @property
+    def found(self) -> _Found:
+        return self.deferred if self.depth else self.at_once
+
+    def visit_FunctionDef(self, node: cst.FunctionDef) -> None:
+        self.depth += 1
+
+    def leave_FunctionDef(self, original_node: cst.FunctionDef) -> None:
+        self.depth -= 1
+
+    def visit_Lambda(self, node: cst.Lambda) -> None:
+        self.depth += 1
+
+    def leave_Lambda(self, original_node: cst.Lambda) -> None:
+        self.depth -= 1
+
+    def visit_Try(self, node: cst.Try) -> bool:
+        guarded = any(_catches_import_errors(handler) for handler in node.handlers)
+        self.optional += guarded
+        node.body.visit(self)
+        self.optional -= guarded
+        for part in (*node.handlers, node.orelse, node.finalbody):
+            if part:
+                part.visit(self)
+        return False
+
+    def visit_If(self, node: cst.If) -> bool:
+        # Only reached inside functions and match statements; module-level ones are taken apart before.
+        if not m.matches(node.test, m.Name("TYPE_CHECKING") | m.Attribute(attr=m.Name("TYPE_CHECKING"))):
+            return True
+        if node.orelse:
+            node.orelse.visit(self)
+        return False
+
+    def visit_Import(self, node: cst.Import) -> None:
+        for alias in node.names:
+            module = _dotted(alias.name)
+            self._add(Imported(module, self._line(node), bound=_alias(alias) or module.partition(".")[0]))
+
+    def visit_ImportFrom(self, node: cst.ImportFrom) -> None:
+        module, level = _dotted(node.module) if node.module else "", len(node.relative)
+        if isinstance(node.names, cst.ImportStar):
+            self._add(Imported(module, self._line(node), name="*", level=level))
+            return
+        for alias in node.names:
+            name = _dotted(alias.name)
+            self._add(Imported(module, self._line(node), name, _alias(alias) or name, level))
+
+    def visit_Call(self, node: cst.Call) -> None:
+        name = _callee(node.func)
+        if name in ("importlib.import_module", "import_module", "__import__"):
+            self._dynamic_import(node)
+        elif name in _OPAQUE:
+            self.found.opaque.append(Opaque(f"{name}()", self._line(node)))
+        if self.depth:
+            return
+        if isinstance(node.func, cst.Attribute):
+            self._update(node.func.value)
+        elif isinstance(node.func, cst.Name):
+            self.calls.append((name, frozenset(_roots(argument.value for argument in node.args))))
+
+    def visit_Subscript(self, node: cst.Subscript) -> None:
+        if m.matches(node.value, m.Call(m.Name("globals") | m.Name("locals") | m.Name("vars"), args=[])):
+            self.found.opaque.append(Opaque(f"{self.reader.code(node.value)}[...]", self._line(node)))
+
+    def visit_AssignTarget(self, node: cst.AssignTarget) -> None:
+        self._store(node.target)
+
+    def visit_AugAssign(self, node: cst.AugAssign) -> None:
+        self._store(node.target)
+
+    def visit_AnnAssign(self, node: cst.AnnAssign) -> None:
+        self._store(node.target)
+
+    def visit_Del(self, node: cst.Del) -> None:
+        self._store(node.target)
+
+    def _store(self, target: cst.BaseExpression | cst.BaseDelTargetExpression) -> None:
+        """`obj.attribute = ...` and `obj[key] = ...` change obj; `a, b.c = ...` changes b."""
+        if isinstance(target, (cst.Tuple, cst.List)):
+            for element in target.elements:
+                self._store(element.value)
+        elif isinstance(target, (cst.Attribute, cst.Subscript)):
+            self._update(target.value)
+
+    def _update(self, node: cst.CSTNode) -> None:
+        if not self.depth:
+            self.updates.update(_roots([node]))
+
+    def _dynamic_import(self, node: cst.Call) -> None:
+        literal = node.args[0].value if node.args else None
+        value = literal.evaluated_value if isinstance(literal, cst.SimpleString) else None
+        if isinstance(value, str):
+            module = value.lstrip(".")
+            self._add(Imported(module, self._line(node), level=len(value) - len(module)))
+        else:
+            self.found.opaque.append(Opaque("a computed module name", self._line(node)))
+
+    def _add(self, imported: Imported) -> None:
+        self.found.imports.append(replace(imported, optional=self.optional > 0))
+
+    def _line(self, node: cst.CSTNode) -> int:
+        return self.reader.line(node)
+
+
+class _Scope:
+    """What `symtable` says of a piece of code: exact where walking nodes would have to repeat Python's rules."""
+
+    def __init__(self, code: str) -> None:
+        self._uses: set[str] = set()
+        self._deferred: set[str] = set()
+        self._global_stores: set[str] = set()
+        table = symtable.symtable(code, "<cell>", "exec")
+        self.binds = frozenset(
+            s.get_name() for s in table.get_symbols() if s.is_assigned() or s.is_imported()
+        )
+        self._uses |= {s.get_name() for s in table.get_symbols() if s.is_referenced()}
+        for child in table.get_children():
+            self._descend(child, later=False)
+        self.uses, self.deferred = frozenset(self._uses), frozenset(self._deferred)
+        self.global_stores = frozenset(self._global_stores)
+
+    def _descend(self, table: symtable.SymbolTable, *, later: bool) -> None:
+        comprehension = table.get_name() in ("listcomp", "setcomp", "dictcomp", "genexpr")
+        later = later or (table.get_type() == "function" and not comprehension)
+        for symbol in table.get_symbols():
+            if symbol.is_global():
+                if symbol.is_referenced():
+                    (self._deferred if later else self._uses).add(symbol.get_name())
+                if later and symbol.is_assigned():
+                    self._global_stores.add(symbol.get_name())
+        for child in table.get_children():
+            self._descend(child, later=later)
+
+
+def _names(code: str) -> frozenset[str]:
+    scope = _Scope(code)
+    return scope.uses | scope.deferred
+
+
+def _parameters(parameters: cst.Parameters) -> Sequence[cst.Param]:
+    return (*parameters.posonly_params, *parameters.params, *parameters.kwonly_params)
+
+
+def _dotted(node: cst.CSTNode) -> str:
+    if isinstance(node, cst.Attribute):
+        return f"{_dotted(node.value)}.{node.attr.value}"
+    # Python compares identifiers in this form, and symtable reports them in it.
+    return unicodedata.normalize("NFKC", node.value) if isinstance(node, cst.Name) else ""
+
+
+def _alias(alias: cst.ImportAlias) -> str | None:
+    return _dotted(alias.asname.name) if alias.asname else None
+
+
+def _callee(node: cst.CSTNode) -> str:
+    return _dotted(node) if isinstance(node, (cst.Name, cst.Attribute)) else ""
+
+
+def _roots(nodes: Iterable[cst.CSTNode]) -> Iterator[str]:
+    """Yield the names that attribute, subscript and call chains start from: `a` for `a.b[0].c().d`."""
+    for node in nodes:
+        root = node
+        while isinstance(root, (cst.Attribute, cst.Subscript, cst.Call)):
+            root = root.func if isinstance(root, cst.Call) else root.value
+        if isinstance(root, cst.Name):
+            yield _dotted(root)
+
+
+def _catches_import_errors(handler: cst.ExceptHandler | cst.ExceptStarHandler) -> bool:
+    if handler.type is None:
+        return True
+    caught = handler.type.elements if isinstance(handler.type, cst.Tuple) else [handler]
+    kinds = (element.value if isinstance(element, cst.BaseElement) else element.type for element in caught)
+    return any(isinstance(kind, cst.Name) and kind.value in _GUARDS for kind in kinds)
+
+
+def _plain(node: cst.BaseExpression) -> frozenset[str] | None:
+    """Return the builtins on which it depends that `node` is evidently made of plain values; None if it may not be."""
+    if isinstance(node, cst.Call):
+        return _plain_call(node)
+    parts = next((parts(node) for kinds, parts in _PARTS if isinstance(node, kinds)), None)
+    return None if parts is None else _all_plain(parts)
+
+
+def _entries_of(node: cst.Dict) -> list[cst.BaseExpression] | None:
+    pairs = [(e.key, e.value) for e in node.elements if isinstance(e, cst.DictElement)]
+    return [part for pair in pairs for part in pair] if len(pairs) == len(node.elements) else None
+
+
+def _operands(node: cst.BinaryOperation) -> list[cst.BaseExpression]:
+    formats = isinstance(node.operator, cst.Modulo) and isinstance(node.left, cst.BaseString)
+    return [] if formats else [node.left, node.right]
+
+
+# What a value of this kind holds; None where that cannot be seen.
+_PARTS: tuple[tuple[Any, Callable[[Any], Iterable[cst.BaseExpression] | None]], ...] = (
+    ((cst.BaseNumber, cst.BaseString), lambda _: []),
+    (cst.Name, lambda node: [] if node.value in ("None", "True", "False") else None),
+    ((cst.Tuple, cst.List, cst.Set), lambda node: [element.value for element in node.elements]),
+    (cst.Dict, _entries_of),
+    ((cst.ListComp, cst.SetComp), lambda node: [node.elt]),
+    (cst.DictComp, lambda node: [node.key, node.value]),
+    (cst.UnaryOperation, lambda node: [node.expression]),
+    (cst.BinaryOperation, _operands),
+)
+
+
+def _plain_call(node: cst.Call) -> frozenset[str] | None:
+    if isinstance(node.func, cst.Name) and node.func.value in PLAIN_BUILTINS:
+        return frozenset({node.func.value})
+    if isinstance(node.func, cst.Name) and node.func.value == "round" and node.args:
+        return _all_plain([node.args[0].value])
+    if isinstance(node.func, cst.Attribute) and node.func.attr.value in PLAIN_METHODS:
+        return frozenset()
+    return None
+
+
+def _all_plain(nodes: Iterable[cst.BaseExpression]) -> frozenset[str] | None:
+    found: set[str] = set()
+    for node in nodes:
+        plain = _plain(node)
+        if plain is None:
+            return None
+        found |= plain
+    return frozenset(found)

@@ -1,0 +1,125 @@
+import json
+from dataclasses import replace
+
+import pytest
+from nbslim.analyzer.report import to_json, to_requirements, to_text
+from nbslim.analyzer.types import Analysis, DroppedDistribution, Link, Place, ServingDistribution
+
+WHY = (Link("predictor", Place(5, 3)), Link("model", Place(3, 2)), Link("sklearn", Place(1, 1)))
+ANALYSIS = Analysis(
+    notebook="model.ipynb",
+    python="3.11",
+    entry_points={"predictor": Place(5, 3), "validator": Place(6, 1)},
+    serving=(
+        ServingDistribution("scikit-learn", "1.5.2", ("sklearn",), "certain", True, (), WHY, 38_400_000),  # noqa: FBT003
+        ServingDistribution("scipy", "1.14.1", (), "possible", False, ("scikit-learn",), WHY, 9_940),  # noqa: FBT003
+    ),
+    dropped=(
+        DroppedDistribution("jedi", "0.19", 999_999),
+        DroppedDistribution("pandas", "2.2.3", 61_600_001),
+    ),
+    warnings=("cell 3, line 5: star import",),
+)
+
+
+def test_json_has_the_documented_keys():
+    assert to_json(ANALYSIS) == {
+        "notebook": "model.ipynb",
+        "python": "3.11",
+        "entry_points": {"predictor": {"cell": 5, "line": 3}, "validator": {"cell": 6, "line": 1}},
+        "serving": [
+            {
+                "name": "scikit-learn",
+                "version": "1.5.2",
+                "imports": ["sklearn"],
+                "certainty": "certain",
+                "direct": True,
+                "required_by": [],
+                "why": [
+                    {"name": "predictor", "cell": 5, "line": 3},
+                    {"name": "model", "cell": 3, "line": 2},
+                    {"name": "sklearn", "cell": 1, "line": 1},
+                ],
+                "bytes": 38_400_000,
+            },
+            {
+                "name": "scipy",
+                "version": "1.14.1",
+                "imports": [],
+                "certainty": "possible",
+                "direct": False,
+                "required_by": ["scikit-learn"],
+                "why": to_json(ANALYSIS)["serving"][0]["why"],
+                "bytes": 9_940,
+            },
+        ],
+        "dropped": [
+            {"name": "jedi", "version": "0.19", "bytes": 999_999},
+            {"name": "pandas", "version": "2.2.3", "bytes": 61_600_001},
+        ],
+        "warnings": ["cell 3, line 5: star import"],
+    }
+
+
+def test_json_survives_json():
+    assert json.loads(json.dumps(to_json(ANALYSIS))) == to_json(ANALYSIS)
+
+
+def test_requirements_are_pinned_and_sorted():
+    turned = replace(ANALYSIS, serving=ANALYSIS.serving[::-1])
+    assert to_requirements(turned) == "scikit-learn==1.5.2\nscipy==1.14.1\n"
+
+
+def test_text_tells_all():
+    assert to_text(ANALYSIS) == (
+        "model.ipynb, Python 3.11\n"
+        "entry points: predictor (cell 5, line 3), validator (cell 6, line 1)\n"
+        "\n"
+        "kept\n"
+        "  scikit-learn  1.5.2   38.4 MB  certain\n"
+        "    predictor (cell 5, line 3) → model (cell 3, line 2) → sklearn (cell 1, line 1)\n"
+        "  scipy         1.14.1   9.9 kB  possible\n"
+        "    required by scikit-learn\n"
+        "\n"
+        "dropped\n"
+        "  pandas  2.2.3   61.6 MB\n"
+        "  jedi    0.19     1.0 MB\n"
+        "\n"
+        "kept 38.4 MB in 2 distributions, dropped 62.6 MB in 2 distributions: 38.0 % is kept\n"
+        "\n"
+        "warning: cell 3, line 5: star import\n"
+    )
+
+
+def test_nothing_kept_and_nothing_dropped_is_said():
+    text = to_text(replace(ANALYSIS, serving=(), dropped=(), warnings=()))
+    assert "kept: nothing but Python itself\n" in text
+    assert "dropped: nothing\n" in text
+    assert text.endswith("kept 0.0 kB in 0 distributions, dropped 0.0 kB in 0 distributions\n")
+
+
+@pytest.fixture
+def long():
+    many = tuple(DroppedDistribution(f"distribution-{n}", "1.0", n * 1000) for n in range(80))
+    why = tuple(Link(f"some_rather_long_name_{n}", Place(n, 100)) for n in range(1, 20))
+    kept = replace(ANALYSIS.serving[0], why=why)
+    entries = {f"entry_point_{n}": Place(n, n) for n in range(1, 12)}
+    return replace(ANALYSIS, serving=(kept,), dropped=many, warnings=("word " * 50,), entry_points=entries)
+
+
+def test_text_stays_within_100_columns(long):
+    assert max(map(len, to_text(long).splitlines())) <= 100
+
+
+def test_links_stay_whole_when_a_chain_is_wrapped(long):
+    assert all(f"{link.name} ({link.place})" in to_text(long) for link in long.serving[0].why)
+
+
+def test_long_tail_of_the_dropped_is_shortened(long):
+    lines = to_text(long).splitlines()
+    start = lines.index("dropped")
+    assert lines[start + 1].split() == ["distribution-79", "1.0", "79.0", "kB"]
+    assert lines[start + 16].startswith(
+        "  and 65 smaller ones, 2.1 MB together: distribution-64, distribution-63,"
+    )
+    assert "distribution-0" in to_text(long)

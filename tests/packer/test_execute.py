@@ -1,0 +1,220 @@
+"""A notebook runs in a real kernel, on the host and in a working container."""
+
+import pickle
+import subprocess
+import textwrap
+from pathlib import Path
+
+import pytest
+from conftest import CACHE, needs_buildah
+from nbslim.analyzer import Cell, Notebook
+from nbslim.packer import execute as execute_module
+from nbslim.packer.environments import make_environment, make_runtime, runtime_requirements
+from nbslim.packer.errors import ExecutionError
+from nbslim.packer.execute import Settings, copy_folder, execute
+from nbslim.packer.pythons import find_python
+from nbslim.packer.stage import open_stage
+from nbslim.packer.workspace import open_workspace
+from nbslim.runtime.bundle import _samples
+
+STAGES = [
+    pytest.param(("oci", None), id="host"),
+    pytest.param(("buildah", "chroot"), id="buildah-chroot", marks=needs_buildah),
+    pytest.param(("buildah", "oci"), id="buildah-oci", marks=needs_buildah),
+]
+OK = "def predictor(x):\n    return x + 1"
+
+
+@pytest.fixture(scope="module")
+def environment():
+    return make_environment(find_python("3.11"), [], cache=CACHE)
+
+
+@pytest.fixture(scope="module")
+def runtime():
+    return make_runtime(find_python("3.11"), runtime_requirements(), cache=CACHE)
+
+
+@pytest.fixture
+def run(tmp_path, environment, runtime):
+    """Execute cells; returns the execution and what the bundle's folder holds."""
+
+    def run(*sources, stage=("oci", None), files=(), **settings):
+        folder = tmp_path / "user"
+        folder.mkdir(exist_ok=True)
+        for name, text in dict(files).items():
+            (folder / name).write_text(text)
+        cells = tuple(Cell(n, textwrap.dedent(s), s) for n, s in enumerate(sources, 1))
+        notebook = Notebook(folder / "model.ipynb", cells, "3.11")
+        engine, isolation = stage
+        with (
+            open_workspace(tmp_path / "cache") as workspace,
+            open_stage(engine, workspace, isolation=isolation) as opened,
+        ):
+            copy_folder(notebook, workspace.work)
+            readable = [
+                environment.folder,
+                runtime,
+                environment.python.prefix,
+                Path(execute_module.__file__).parent,
+            ]
+            execution = execute(
+                notebook, opened, workspace, environment.executable,
+                runtime=runtime, readable=readable, settings=Settings(**settings), progress=lambda cells, **_: cells,
+            )  # fmt: skip
+            pickled = (workspace.bundle / "entry_points.pickle").read_bytes()
+            return execution, _samples(workspace.bundle / "samples.jsonl"), pickled
+
+    return run
+
+
+@pytest.fixture(params=STAGES)
+def stage(request):
+    return request.param
+
+
+def test_samples_get_the_notebooks_own_answers(run, stage):
+    _, samples, pickled = run(OK, "samples = [1, 2.5, 'x']", stage=stage)
+    assert samples[:2] == ({"input": 1, "answer": 2}, {"input": 2.5, "answer": 3.5})
+    assert samples[2] == {"input": "x", "raises": "TypeError"}
+    assert pickle.loads(pickled)["predictor"](1) == 2
+
+
+def test_calls_in_cells_are_recorded_with_their_input_as_it_was(run):
+    cells = [
+        "def predictor(x):\n    x.append(1)\n    return len(x)",
+        "first = [5]\nprint(predictor(first))\n[predictor(x) for x in ([], [7, 8])]",
+        "def helper(x):\n    return predictor(x)",
+    ]
+    _, samples, _ = run(*cells)
+    assert [s["input"] for s in samples] == [[5], [], [7, 8]]
+
+
+def test_samples_that_are_not_json_are_reported(run):
+    execution, samples, _ = run(OK, "samples = [1, object()]")
+    assert [s["input"] for s in samples] == [1]
+    assert len(execution.unusable) == 1
+    assert "object" in execution.unusable[0]
+
+
+def test_answers_that_change_by_themselves_are_counted_and_not_compared(run):
+    execution, samples, _ = run(
+        "import random\ndef predictor(x):\n    return random.random() if x else 0", "samples=[0, 1]"
+    )
+    assert execution.unstable == 1
+    assert [s["input"] for s in samples] == [0]
+
+
+@pytest.mark.parametrize(
+    "predictor",
+    [
+        "predictor = lambda x: x + 1",
+        "class P:\n    def __call__(self, x): return x + 1\npredictor = P()",
+        "class P:\n    def p(self, x): return x + 1\npredictor = P().p",
+        "import functools, operator\npredictor = functools.partial(operator.add, 1)",
+    ],
+    ids=["lambda", "callable object", "bound method", "partial"],
+)
+def test_any_callable_is_a_predictor(run, predictor):
+    _, samples, _ = run(predictor, "samples = [1]")
+    assert samples == ({"input": 1, "answer": 2},)
+
+
+def test_code_is_named_after_its_cell(run):
+    _, _, pickled = run("1", OK)
+    assert pickle.loads(pickled)["predictor"].__code__.co_filename == "<cell 2>"
+
+
+def test_the_users_folder_is_read_and_never_written(run, tmp_path, stage):
+    cell = (
+        "n = int(open('data.txt').read())\nopen('data.txt', 'w').write('9')\ndef predictor(x): return x + n"
+    )
+    _, samples, _ = run(cell, "samples = [1]", files={"data.txt": "41"}, stage=stage)
+    assert samples == ({"input": 1, "answer": 42},)
+    assert (tmp_path / "user/data.txt").read_text() == "41"
+
+
+def test_cells_see_the_variables_that_were_passed_and_no_others(run, monkeypatch, stage):
+    monkeypatch.setenv("SECRET_OF_THE_HOST", "hidden")
+    cell = "from os import environ\nseen = [environ.get('SECRET_OF_THE_HOST'), environ['TOKEN']]"
+    cell += "\ndef predictor(x): return seen"
+    _, samples, _ = run(cell, "samples = [0]", variables={"TOKEN": "t"}, stage=stage)
+    assert samples[0]["answer"] == [None, "t"]
+
+
+def test_without_network_there_is_none_but_the_own_machine(run, stage):
+    cell = (
+        "import socket\nnames = [name for _, name in socket.if_nameindex()]\ndef predictor(x): return names"
+    )
+    _, samples, _ = run(cell, "samples = [0]", network=False, stage=stage)
+    assert samples[0]["answer"] == ["lo"]
+
+
+def test_shell_commands_work_in_cells(run, stage):
+    _, samples, _ = run(
+        "words = !echo hello\ndef predictor(x): return list(words)", "samples = [0]", stage=stage
+    )
+    assert samples[0]["answer"] == ["hello"]
+
+
+def test_annotations_keep_nothing_alive(run):
+    cell = "import decimal\ndef predictor(x: decimal.Decimal) -> 'int':\n    return x"
+    _, _, pickled = run(cell)
+    assert b"decimal" not in pickled
+
+
+FAILURES = {
+    "a cell raises": (
+        ["x = 1", "def f():\n    return 1 / 0\n\nf()"],
+        "cell 2, line 2: ZeroDivisionError: division by zero",
+    ),
+    "a syntax error": (["x = ("], "cell 1, line 1: SyntaxError"),
+    "the kernel dies": (["import os\nos._exit(3)"], "cell 1, line 1: the kernel died"),
+    "a cell never ends": (["while True: pass"], "cell 1, line 1: not done after 2 s"),
+    "no callable": (["predictor = 1"], "predictor is not callable"),
+    "a lock in the closure": (
+        [
+            "import threading\nlock = threading.Lock()",
+            "def helper(x):\n    return lock",
+            "def predictor(x):\n    return helper(x)",
+        ],
+        "predictor → helper → lock is a _thread.lock",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FAILURES)
+def test_failure_names_cell_and_line(run, name):
+    sources, message = FAILURES[name]
+    with pytest.raises(ExecutionError, match=r"model\.ipynb") as caught:
+        run(*sources, timeout=2)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_timeout_leaves_no_process_no_container_and_no_folder(run, tmp_path, stage):
+    child = "import subprocess\nsubprocess.Popen(['sleep', '611'])\nwhile True: pass"
+    with pytest.raises(ExecutionError, match="not done after 1 s"):
+        run(child, timeout=1, stage=stage)
+    assert subprocess.run(["pgrep", "-f", "sleep 611"], capture_output=True, check=False).stdout == b""
+    assert list((tmp_path / "cache/packs").iterdir()) == []
+    if stage[0] == "buildah":
+        listed = subprocess.run(
+            ["buildah", "containers", "--quiet"], capture_output=True, text=True, check=True
+        )
+        assert listed.stdout == ""
+        listed = subprocess.run(["runc", "list", "--quiet"], capture_output=True, text=True, check=True)
+        assert listed.stdout == ""
+        assert str(tmp_path) not in Path("/proc/mounts").read_text()
+
+
+def test_links_in_the_folder_are_followed_and_never_written_through(run, tmp_path):
+    outside = tmp_path / "outside.txt"
+    outside.write_text("5")
+    (tmp_path / "user").mkdir()
+    (tmp_path / "user/data.txt").symlink_to(outside)
+    (tmp_path / "user/loop").symlink_to(tmp_path / "user")
+    cell = "n = int(open('data.txt').read())\nopen('data.txt', 'w').write('6')\ndef predictor(x): return n"
+    _, samples, _ = run(cell, "samples = [0]")
+    assert samples[0]["answer"] == 5
+    assert outside.read_text() == "5"
