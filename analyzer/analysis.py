@@ -164,6 +164,10 @@ def _serving(
 
 def _missing(notebook: Notebook, needed: Iterable[NeededImport], installed: Installed) -> Iterator[str]:
     for one in needed:
-        if not installed.provides(one.module):
-            place = f", {one.why[-1].place}" if one.why else ""
-            yield f"{notebook.path.name}{place}: no installed distribution provides {one.module}"
+        if one.optional or installed.provides(one.module):
+            continue
+        # the last part may be no module: `from numpyy import array`
+        top = one.module.partition(".")[0]
+        module = one.module if installed.provides(top) else top
+        place = f", {one.why[-1].place}" if one.why else ""
+        yield f"{notebook.path.name}{place}: no installed distribution provides {module}"

@@ -1,4 +1,4 @@
-"""What is installed in an environment: who provides a module, who requires whom, how large each is.
+"""What is installed in an environment, and for whom: owners of modules, requirements, sizes.
 
 Files come from each distribution's RECORD and edges from its Requires-Dist, found by `importlib.metadata` and
 evaluated by `packaging`. `pipdeptree` checks those edges in the tests and is no source of them: given folders, it
@@ -58,8 +58,7 @@ class Installed:
     def bytes(self, name: str) -> int:
         """Count what a distribution occupies: its files that exist, with their bytecode."""
         distribution = self.distributions[canonicalize_name(name)]
-        root = os.fspath(distribution.folder)
-        return sum(_sizes(os.path.normpath(f"{root}/{file}") for file in distribution.files).values())
+        return sum(_sizes(os.fspath(distribution.folder), distribution.files).values())
 
     def owner(self, module: str) -> str | None:
         """Name the distribution that provides a dotted module, by the longest part of it that is a file.
@@ -213,28 +212,33 @@ def _applies(marker: Marker | None, environment: Mapping[str, str], extra: str) 
     return marker.evaluate(dict(environment))
 
 
-def _sizes(paths: Iterable[str]) -> dict[str, int]:
+def _sizes(root: str, files: Iterable[str]) -> dict[str, int]:
     """Measure the files that exist, with the `.pyc` that Python wrote for them: RECORD lists none where uv installed.
 
     Reading whole folders takes a third of the time that asking for each file does.
     """
     wanted: dict[str, set[str]] = {}
-    for path in paths:
-        folder, name = os.path.split(path)
+    for file in files:
+        folder, _, name = file.rpartition("/")
         wanted.setdefault(folder, set()).add(name)
     sizes: dict[str, int] = {}
     for folder, names in wanted.items():
-        sizes |= {entry.path: entry.stat().st_size for entry in _entries(folder) if entry.name in names}
+        path = os.path.normpath(f"{root}/{folder}")
         stems = {name[:-3] for name in names if name.endswith(".py")}
-        for entry in _entries(f"{folder}/__pycache__") if stems else ():
-            if entry.name.endswith(".pyc") and entry.name.partition(".")[0] in stems:
-                sizes[entry.path] = entry.stat().st_size
+        found = [entry for entry in _entries(path) if entry.name in names]
+        if stems:
+            found += [entry for entry in _entries(f"{path}/__pycache__") if _stem(entry.name) in stems]
+        sizes |= {entry.path: entry.stat().st_size for entry in found if entry.is_file()}
     return sizes
+
+
+def _stem(bytecode: str) -> str | None:
+    return bytecode.partition(".")[0] if bytecode.endswith(".pyc") else None
 
 
 def _entries(folder: str) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as entries:
-            return [entry for entry in entries if entry.is_file()]
+            return list(entries)
     except OSError:
         return []  # RECORD names what a cleaner took away

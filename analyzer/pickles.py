@@ -79,7 +79,7 @@ class _Machine:
         for kind in reversed(opcode.stack_before):
             if kind is pickletools.stackslice:
                 self._pop_to_mark()
-            elif kind is not pickletools.markobject and not _above_mark(opcode, kind):
+            elif kind is not pickletools.markobject:
                 self._stack.pop()
 
     def _pop_to_mark(self) -> tuple[Any, ...]:
@@ -164,7 +164,10 @@ class _Machine:
         if not name.startswith("."):
             self.modules.add(name)
         elif isinstance(package, str):
-            self.modules.add(resolve_name(name, package))
+            try:
+                self.modules.add(resolve_name(name, package))
+            except ImportError as exc:
+                raise ValueError(f"{name} leads out of {package}") from exc
 
     def _look_inside(self, data: bytes) -> None:
         for nested in _nested(data):
@@ -172,12 +175,6 @@ class _Machine:
                 self.modules |= pickled_modules(nested)
             except ValueError:
                 continue  # it only begins and ends like a pickle; bytecode does at times
-
-
-def _above_mark(opcode: pickletools.OpcodeInfo, kind: Any) -> bool:
-    """Whether an item lies between the mark and the slice, so that it is gone with the slice."""
-    before = opcode.stack_before
-    return pickletools.markobject in before and before.index(kind) > before.index(pickletools.markobject)
 
 
 def _nested(data: bytes) -> list[bytes]:
@@ -189,7 +186,7 @@ def _nested(data: bytes) -> list[bytes]:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             return [archive.read(name) for name in archive.namelist() if name.endswith(".pkl")]
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError):
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError):
         return []
 
 

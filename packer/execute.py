@@ -94,9 +94,9 @@ def execute(
     ) as kernel:
         _set_up(kernel, cells, [runtime, workspace.own], settings)
         _run_cells(notebook, cells, kernel, settings, progress)
-        report = kernel.evaluate(
-            "", _call("finish", str(workspace.bundle), settings.entries, str(workspace.work))
-        )
+        folders = [repr(str(folder)) for folder in (workspace.bundle, workspace.work)]
+        finish = _call("finish", "get_ipython()", f"{_MODULE}.recorder", repr(settings.entries), *folders)
+        report = kernel.evaluate("", finish)
     return _checked(notebook, report)
 
 
@@ -126,11 +126,15 @@ del __util, __sys, __json, __spec
     kernel.evaluate(code, "'null'")
 
 
-def _call(function: str, *arguments: object) -> str:
-    """Return an expression for the kernel that calls a function of the inside module and gives its result as JSON."""
-    inside = "__import__('sys').modules['_nbslim_inside']"
-    given = ["get_ipython()", f"{inside}.recorder", *map(repr, arguments)] if arguments else []
-    return f"__import__('json').dumps({inside}.{function}({', '.join(given)}))"
+_MODULE = "__import__('sys').modules['_nbslim_inside']"
+
+
+def _call(function: str, *arguments: str) -> str:
+    """Return an expression for the kernel that calls a function of the inside module and gives its result as JSON.
+
+    `arguments` are expressions, too.
+    """
+    return f"__import__('json').dumps({_MODULE}.{function}({', '.join(arguments)}))"
 
 
 def _run_cells(
@@ -161,7 +165,7 @@ def _node(cell: Cell) -> NotebookNode:
 
 
 def _raise_failure(notebook: Notebook, cell: Cell, kernel: Kernel, error: CellExecutionError) -> NoReturn:
-    failure = kernel.evaluate("", _call("failure"))
+    failure = kernel.evaluate("", _call("failure", str(cell.number)))
     where = _where(notebook, cell.number, failure["line"] or 1)
     first_line = (error.evalue or "").partition("\n")[0]
     message = f"{where}: {error.ename}: {first_line}" if first_line else f"{where}: {error.ename}"

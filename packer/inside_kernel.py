@@ -82,19 +82,18 @@ def set_up(shell: Any, cells: list[list[Any]], entry: str) -> Recorder:
     return recorder
 
 
-def failure() -> dict[str, Any]:
-    """Return name, message and line of the exception that ended the last cell."""
-    error = getattr(sys, "last_value", None)
-    if isinstance(error, SyntaxError) and str(error.filename).startswith("<cell"):
-        line = error.lineno
-    else:
-        frames = traceback.extract_tb(getattr(sys, "last_traceback", None))
-        line = next((f.lineno for f in frames if f.filename.startswith("<cell")), None)
-    return {"type": type(error).__name__, "message": str(error), "line": line}
+def failure(cell: int) -> dict[str, Any]:
+    """Return the innermost line of `cell` in the traceback of the exception that ended it, or None."""
+    name, error = f"<cell {cell}>", getattr(sys, "last_value", None)
+    if isinstance(error, SyntaxError) and error.filename == name:
+        return {"line": error.lineno}
+    frames = traceback.extract_tb(getattr(sys, "last_traceback", None))
+    lines = [frame.lineno for frame in frames if frame.filename == name]
+    return {"line": lines[-1] if lines else None}
 
 
 def finish(
-    shell: Any, recorder: Recorder, folder: str, names: Sequence[str], own_folder: str
+    shell: Any, recorder: Recorder, names: Sequence[str], folder: str, own_folder: str
 ) -> dict[str, Any]:
     """Write the pickled entry points and the answered samples into `folder`; returns a JSON-able report."""
     shell.ast_transformers.remove(recorder)

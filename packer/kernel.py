@@ -97,6 +97,7 @@ def start_kernel(
     manager.argv = stage.command(command, folder=workspace.work, readable=readable, network=network)
     log = workspace.folder / "kernel.log"
     with log.open("wb") as output:
+        client = None
         try:
             run_sync(manager.start_kernel)(cwd=str(workspace.work), stdout=output, stderr=subprocess.STDOUT)
             client = manager.client()
@@ -104,6 +105,8 @@ def start_kernel(
             _wait_until_ready(client, log)
             yield Kernel(manager, client)
         finally:
+            if client is not None:
+                client.stop_channels()
             _stop(manager, workspace)
 
 

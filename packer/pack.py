@@ -163,7 +163,9 @@ def _slim(
     cache: Path,
 ) -> tuple[Analysis, Rung]:
     installed = read_installed([environment.site_packages])
-    modules = pickled_modules((workspace.bundle / "entry_points.pickle").read_bytes())
+    pickled = pickled_modules((workspace.bundle / "entry_points.pickle").read_bytes())
+    # The runtime brings cloudpickle; that the kernel pickled with it says nothing of the notebook.
+    modules = {module for module in pickled if module.partition(".")[0] != "cloudpickle"}
     if "__main__" in modules:
         message = (
             f"{found.notebook.path.name}: the pickled predictor refers to the notebook by name (__main__)"
@@ -171,9 +173,6 @@ def _slim(
         raise ExecutionError(
             message, hint="remove a decorator such as lru_cache from it, or move it to a module"
         )
-    modules -= {
-        "cloudpickle"
-    }  # the runtime brings it; that the kernel pickled with it says nothing of the notebook
     analysis = settled(found, settle(found.closure, modules), installed)
     local = LocalModules(workspace.work, workspace.bundle / "modules", execution.local_modules)
     local.add_files(found.closure.local_files)

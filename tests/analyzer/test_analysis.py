@@ -112,9 +112,15 @@ def test_removed_standard_module_may_come_from_a_distribution(analysis):
 
 
 def test_missing_module_is_a_warning_with_its_place(analysis):
-    missing = NeededImport("numpyy", "certain", (PREDICTOR, Link("numpyy", Place(3, 5))))
-    found = analysis([missing], installed(a=[]))
+    why = (PREDICTOR, Link("numpyy", Place(3, 5)))
+    missing = [NeededImport(module, "certain", why) for module in ("numpyy", "numpyy.array")]
+    found = analysis(missing, installed(a=[]))
     assert found.warnings == ("model.ipynb, cell 3, line 5: no installed distribution provides numpyy",)
+
+
+def test_import_that_may_fail_may_be_missing(analysis):
+    missing = NeededImport("numpyy", "certain", (PREDICTOR,), optional=True)
+    assert analysis([missing], installed()).warnings == ()
 
 
 def test_warnings_are_joined_in_order_and_once(analysis):

@@ -3,6 +3,7 @@ import platform
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from nbslim.analyzer.distributions import read_installed
@@ -171,8 +172,6 @@ def environment(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def site_packages(environment):
-    from pathlib import Path
-
     command = [environment, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
     return [Path(subprocess.check_output(command, text=True).strip())]
 
@@ -195,14 +194,14 @@ def test_edges_are_those_of_pipdeptree(environment, site_packages):
     assert {(source, name) for name in own.names for source in own.required_by(name)} == theirs
 
 
-def test_a_hundred_distributions_are_read_in_half_a_second(install):
+def test_a_hundred_distributions_are_read_within_half_a_second(install):
     for n in range(100):
         files = [f"d{n}/m{m}.py" for m in range(20)]
         folder = install(
             f"d{n}", *files, requires=[f"d{n + 1}[a]", *(f'd{m}; extra == "b"' for m in range(20))]
         )
-    start = time.perf_counter()
+    start = time.process_time()
     installed = read_installed([folder])
     assert len(installed.required_by_all(["d0"])) == 99
     assert installed.owner("d7.m3") == "d7"
-    assert time.perf_counter() - start < 0.5
+    assert time.process_time() - start < 0.5

@@ -155,6 +155,9 @@ def test_truncated_pickle_is_refused(length):
         pytest.param(b"R.", "stack is empty", id="empty stack"),
         pytest.param(b"h\7.", "memo 7", id="unset memo"),
         pytest.param(b"\x80\4K\1K\2\x93.", "not spelled out", id="computed name"),
+        pytest.param(
+            b"cimportlib\nimport_module\n(S'..x'\nS'a'\ntR.", "leads out of a", id="relative import"
+        ),
         pytest.param(b"\x80\2\x82\1.", "extension code 1", id="extension registry"),
     ],
 )

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import CACHE, ENGINES, NBSLIM, ROOT, run_nbslim
+from support import CACHE, ENGINES, NBSLIM, ROOT, run_nbslim
 
 BROKEN = ROOT / "tests/notebooks/broken"
 

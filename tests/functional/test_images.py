@@ -16,8 +16,8 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from conftest import CACHE, CASES, ENGINES, needs_buildah, needs_podman
 from packaging.utils import canonicalize_name
+from support import CACHE, CASES, ENGINES, needs_buildah, needs_podman
 
 PODMAN = ["podman", "--runtime", "runc"]
 HARDENED = [

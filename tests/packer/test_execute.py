@@ -6,7 +6,6 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from conftest import CACHE, needs_buildah
 from nbslim.analyzer import Cell, Notebook
 from nbslim.packer import execute as execute_module
 from nbslim.packer.environments import make_environment, make_runtime, runtime_requirements
@@ -16,6 +15,7 @@ from nbslim.packer.pythons import find_python
 from nbslim.packer.stage import open_stage
 from nbslim.packer.workspace import open_workspace
 from nbslim.runtime.bundle import _samples
+from support import CACHE, needs_buildah
 
 STAGES = [
     pytest.param(("oci", None), id="host"),
