@@ -52,20 +52,26 @@ class Settings:
 
 
 def copy_folder(notebook: Notebook, target: Path) -> None:
-    """Copy the notebook's folder, links followed, without version control and virtual environments."""
+    """Copy the notebook's folder, links followed, without version control and virtual environments.
+
+    Raises ExecutionError for what cannot be read.
+    """
 
     def passed_over(folder: str, names: list[str]) -> set[str]:
         return {name for name in names if _passed_over(Path(folder, name))}
 
-    shutil.copytree(notebook.folder, target, ignore=passed_over, ignore_dangling_symlinks=True)
+    try:
+        shutil.copytree(notebook.folder, target, ignore=passed_over, ignore_dangling_symlinks=True)
+    except shutil.Error as error:
+        source, _, reason = error.args[0][0]
+        message = f"{source} cannot be copied: {reason}"
+        raise ExecutionError(message, hint="the notebook runs in a copy of its folder") from error
 
 
 def _passed_over(path: Path) -> bool:
     if path.name in {".git", ".hg", ".svn", ".ipynb_checkpoints", "__pycache__", "node_modules"}:
         return True
-    if path.is_symlink() and path.resolve() in (path.absolute().parent.resolve(), *path.resolve().parents):
-        return False
-    if path.is_symlink() and path.absolute().is_relative_to(path.resolve()):
+    if path.is_symlink() and path.parent.resolve().is_relative_to(path.resolve()):
         return True  # a link to a folder that holds it: following it would not end
     return (path / "pyvenv.cfg").exists() or path.is_socket() or path.is_fifo()
 
