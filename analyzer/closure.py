@@ -6,13 +6,14 @@ import builtins
 import difflib
 import re
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from nbslim.analyzer.errors import NotebookError
 from nbslim.analyzer.graph import Graph, Node, build_graph
+from nbslim.analyzer.hidden import FUNCTIONS
 from nbslim.analyzer.local import LocalModules
-from nbslim.analyzer.syntax import Imported, Opaque, Statement, statements
+from nbslim.analyzer.syntax import Body, Imported, Mention, Opaque, Statement, statements
 from nbslim.analyzer.types import Cell, Certainty, Closure, Link, NeededImport, Notebook, Place
 
 ENTRIES = ("predictor", "validator")
@@ -39,11 +40,13 @@ def find_closure(notebook: Notebook, *, entries: Sequence[str] = ENTRIES) -> Clo
     points = {name: graph.final[name] for name in entries if name in graph.final}
     walk.run(points.values())
     _check_broken(walk, broken)
+    _check_served(notebook, walk)
     return Closure(
         entry_points={name: node.place for name, node in points.items()},
-        imports=tuple(walk.imports[module] for module in sorted(walk.imports)),
-        local_files=tuple(sorted(walk.local_files)),
+        imports=tuple(sorted(walk.all_imports(), key=lambda needed: needed.module)),
+        local_files=tuple(sorted(walk.local_imports)),
         warnings=(*(str(error) for error in broken), *_warnings(notebook, walk)),
+        local_imports={file: tuple(sorted(found)) for file, found in sorted(walk.local_imports.items())},
     )
 
 
@@ -55,27 +58,21 @@ def imported_modules(notebook: Notebook) -> frozenset[str]:
     return frozenset(_full_name(i) for i in imports if not i.level and not local.files(i))
 
 
-def settle(closure: Closure, modules: Collection[str]) -> Closure:
-    """Return `closure` as execution decided it: `modules` are those that the pickled entry points refer to.
+@dataclass(frozen=True, eq=False)
+class _Step:
+    """A node as the walk came to it; `before` leads back to the entry point."""
 
-    What was possible and is not among them is dropped; what is among them becomes certain, and is added where the
-    closure did not know it, with the first entry point as its evidence.
-    """
-    tops = {module.partition(".")[0] for module in modules}
-    kept = [
-        replace(n, certainty="certain")
-        for n in closure.imports
-        if n.certainty == "certain" or _top(n) in tops
-    ]
-    known = {_top(needed) for needed in kept}
-    name, place = next(iter(closure.entry_points.items()))
-    unknown = sorted(module for module in modules if module.partition(".")[0] not in known)
-    added = [NeededImport(module, "certain", (Link(name, place),)) for module in unknown]
-    return replace(closure, imports=tuple(sorted([*kept, *added], key=lambda needed: needed.module)))
+    node: Node
+    certainty: Certainty
+    before: _Step | None = None
 
-
-def _top(needed: NeededImport) -> str:
-    return needed.module.partition(".")[0]
+    def chain(self, *more: Link) -> Chain:
+        links = list(reversed(more))
+        step: _Step | None = self
+        while step:
+            links.append(Link(step.node.name, step.node.place))
+            step = step.before
+        return tuple(reversed(links))
 
 
 @dataclass
@@ -85,91 +82,153 @@ class _Walk:
     graph: Graph
     local: LocalModules
     imports: dict[str, NeededImport] = field(default_factory=dict)
-    local_files: dict[str, Chain] = field(default_factory=dict)
-    opaque: list[tuple[Place, Opaque]] = field(default_factory=list)
+    local_imports: dict[str, set[str]] = field(default_factory=dict)
+    opaque: list[tuple[Place, Opaque, Certainty]] = field(default_factory=list)
     undefined: dict[str, Place] = field(default_factory=dict)
     reached: set[str] = field(default_factory=set)
+    _mentions: list[tuple[Mention, _Step]] = field(default_factory=list)
     _seen: set[int] = field(default_factory=set)
-    _queue: deque[tuple[Node, Certainty, Chain]] = field(default_factory=deque)
-    _later: deque[tuple[Node, Certainty, Chain]] = field(default_factory=deque)
+    _queue: deque[_Step] = field(default_factory=deque)
+    _later: deque[_Step] = field(default_factory=deque)
 
     def run(self, entries: Iterable[Node]) -> None:
-        self._queue.extend((node, "certain", ()) for node in entries)
+        """Visit all that `entries` reach."""
+        self._queue.extend(_Step(node, "certain") for node in entries)
         while self._queue or self._later:
             if not self._queue:
                 self._queue, self._later = self._later, self._queue
-            node, certainty, chain = self._queue.popleft()
-            if id(node) not in self._seen:
-                self._seen.add(id(node))
-                self.reached.add(node.name)
-                self._expand(node, certainty, (*chain, Link(node.name, node.place)))
+            step = self._queue.popleft()
+            if id(step.node) not in self._seen:
+                self._seen.add(id(step.node))
+                self.reached.add(step.node.name)
+                self._expand(step)
 
-    def _expand(self, node: Node, certainty: Certainty, chain: Chain) -> None:
-        statement = node.statement
+    def all_imports(self) -> Iterator[NeededImport]:
+        """Yield what was found, and what it makes libraries import by themselves."""
+        yield from self.imports.values()
+        known = set(self.imports)
+        for needed in self._hidden():
+            if needed.module not in known:
+                known.add(needed.module)
+                yield needed
+
+    def _hidden(self) -> Iterator[NeededImport]:
+        libraries = {module.partition(".")[0] for module in self.imports}
+        for mention, step in self._mentions:
+            for library in sorted(FUNCTIONS[mention.name].keys() & libraries):
+                place = Place(step.node.place.cell, mention.line)
+                chain = step.chain(Link(mention.name, place))
+                yield NeededImport(FUNCTIONS[mention.name][library], step.certainty, chain, optional=True)
+        for needed in self.imports.values():
+            library, _, name = needed.module.partition(".")
+            if module := FUNCTIONS.get(name.rpartition(".")[2], {}).get(library):
+                yield replace(needed, module=module, optional=True)
+
+    def _expand(self, step: _Step) -> None:
+        node, statement = step.node, step.node.statement
         if node.previous is not None:
-            self._follow(node.previous, certainty if node.update else "possible", chain)
+            # The name is the same; in the chain it would only stand twice.
+            certainty = step.certainty if node.update else "possible"
+            self._follow(node.previous, certainty, step.before)
+        if node.alternative:
+            step = replace(step, certainty="possible")
         if not node.update:
-            self._need(_bound_by(statement, node.name), node.place, certainty, chain)
+            self._need(_bound_by(statement, node.name), step)
         code = statement.defines_code and not node.update
-        self._follow_body(node, certainty if code else "possible", chain)
-        plain = statement.plain_if_builtin is not None and not statement.plain_if_builtin & set(
-            self.graph.final
-        )
-        for name in () if plain and not node.update else sorted(statement.uses):
-            self._use(name, node, "possible", chain)
+        self._follow_body(step if code else replace(step, certainty="possible"), statement.body)
+        if node.update or not self._is_plain(statement):
+            self._follow_value(step, statement)
         for name in sorted(statement.bases):
-            self._use(name, node, certainty, chain)
+            self._use(name, step, step.certainty)
 
-    def _follow_body(self, node: Node, certainty: Certainty, chain: Chain) -> None:
-        body, cell = node.statement.body, node.place.cell
-        self.opaque += [(Place(cell, o.line), o) for o in (*body.opaque, *node.statement.opaque)]
-        self._need(body.imports, node.place, certainty, chain)
-        for name in sorted(body.names):
+    def _is_plain(self, statement: Statement) -> bool:
+        builtin = statement.plain_if_builtin
+        return builtin is not None and not any(name in self.graph.final for name in builtin)
+
+    def _follow_value(self, step: _Step, statement: Statement) -> None:
+        step = replace(step, certainty="possible")
+        named = [i for i in statement.imports if i.bound is None and i.name != "*"]
+        self._need(named, step)
+        self._mentions += [(mention, step) for mention in statement.mentions]
+        self._note(statement.opaque, step)
+        for name in sorted(statement.uses):
+            self._use(name, step, "possible")
+        for file in sorted(statement.files & step.node.uses.keys()):
+            self._follow(step.node.uses[file], "possible", step)
+
+    def _follow_body(self, step: _Step, body: Body) -> None:
+        self._note(body.opaque, step)
+        self._need(body.imports, step)
+        self._mentions += [(mention, step) for mention in body.mentions]
+        for name in sorted(body.names | body.files):
             if name in self.graph.final:
-                self._follow(self.graph.final[name], certainty, chain)
-            else:
-                self._unbound(name, node.place, certainty, chain)
+                self._follow(self.graph.final[name], step.certainty, step)
+            elif name in body.names:
+                self._unbound(name, step)
 
-    def _use(self, name: str, node: Node, certainty: Certainty, chain: Chain) -> None:
-        if name in node.uses:
-            self._follow(node.uses[name], certainty, chain)
+    def _note(self, opaque: Iterable[Opaque], step: _Step) -> None:
+        cell = step.node.place.cell
+        self.opaque += [(Place(cell, one.line), one, step.certainty) for one in opaque]
+
+    def _use(self, name: str, step: _Step, certainty: Certainty) -> None:
+        if name in step.node.uses:
+            self._follow(step.node.uses[name], certainty, step)
         elif name not in self.graph.final:
-            self._unbound(name, node.place, certainty, chain)
+            self._unbound(name, replace(step, certainty=certainty))
 
-    def _follow(self, node: Node, certainty: Certainty, chain: Chain) -> None:
-        (self._queue if certainty == "certain" else self._later).append((node, certainty, chain))
+    def _follow(self, node: Node, certainty: Certainty, before: _Step | None) -> None:
+        queue = self._queue if certainty == "certain" else self._later
+        queue.append(_Step(node, certainty, before))
 
-    def _unbound(self, name: str, place: Place, certainty: Certainty, chain: Chain) -> None:
+    def _unbound(self, name: str, step: _Step) -> None:
         """Deal with a name that no cell binds: a builtin, or from a star import, or a mistake."""
         if name in _BUILTINS or (name.startswith("__") and name.endswith("__")):
             return
         if not self.graph.stars:
-            self.undefined.setdefault(name, place)
-        surest: Certainty = certainty if len(self.graph.stars) == 1 else "possible"
+            self.undefined.setdefault(name, step.node.place)
+        surest: Certainty = step.certainty if len(self.graph.stars) == 1 else "possible"
         for where, statement in self.graph.stars:
-            stars = [imported for imported in statement.imports if imported.name == "*"]
-            self._need(stars, where, surest, (*chain, Link(name, where)))
+            for imported in statement.imports:
+                if imported.name == "*":
+                    self._import(imported, where.cell, surest, step.chain(Link(name, where)))
 
-    def _need(self, imports: Iterable[Imported], place: Place, certainty: Certainty, chain: Chain) -> None:
+    def _need(self, imports: Iterable[Imported], step: _Step) -> None:
+        node = step.node
         for imported in imports:
-            where = Place(place.cell, imported.line)
-            link = Link(imported.bound or imported.module, where)
-            self._import(imported, None, certainty, chain if chain[-1].place == where else (*chain, link))
+            where = Place(node.place.cell, imported.line)
+            links = [] if node.place == where else [Link(imported.bound or imported.module, where)]
+            self._import(imported, node.place.cell, step.certainty, step.chain(*links))
 
-    def _import(self, imported: Imported, importer: str | None, certainty: Certainty, chain: Chain) -> None:
-        files = self.local.files(imported, importer)
+    def _import(self, imported: Imported, cell: int, certainty: Certainty, chain: Chain) -> None:
+        files = self.local.files(imported)
         if not files and not imported.level:
-            module = (
-                f"{imported.module}.{imported.name}" if imported.name not in (None, "*") else imported.module
-            )
-            known = self.imports.get(module)
-            if known is None or (known.certainty == "possible" and certainty == "certain"):
-                self.imports[module] = NeededImport(module, certainty, chain, imported.optional)
+            function = None if imported.function is None else Place(cell, imported.function)
+            needed = NeededImport(_full_name(imported), certainty, chain, imported.optional, function)
+            self._add(needed)
         for file in files:
-            if file not in self.local_files:
-                self.local_files[file] = chain
-                for inner in self.local.imports(file):
-                    self._import(inner, file, certainty, chain)
+            self._load(file, certainty, chain)
+
+    def _load(self, file: str, certainty: Certainty, chain: Chain) -> None:
+        """Follow a local file, once: its first chain is its shortest and surest."""
+        if file in self.local_imports:
+            return
+        found = self.local_imports.setdefault(file, set())
+        for imported in self.local.imports(file):
+            files = self.local.files(imported, file)
+            found.update(files)
+            if not files and not imported.level:
+                found.add(_full_name(imported))
+                self._add(NeededImport(_full_name(imported), certainty, chain, imported.optional))
+            for other in files:
+                self._load(other, certainty, chain)
+
+    def _add(self, needed: NeededImport) -> None:
+        known = self.imports.get(needed.module)
+        if known is None:
+            self.imports[needed.module] = needed
+        elif known.certainty == needed.certainty and known.function and not needed.function:
+            # Whatever the function does, this one is there before it.
+            self.imports[needed.module] = replace(known, function=None)
 
 
 def _full_name(imported: Imported) -> str:
@@ -184,14 +243,24 @@ def _bound_by(statement: Statement, name: str) -> Iterator[Imported]:
 
 def _parse(notebook: Notebook) -> tuple[list[tuple[int, tuple[Statement, ...]]], list[_Broken]]:
     parsed, broken = [], []
+    local = LocalModules(notebook.folder, _written(notebook))
     for cell in notebook.cells:
         if "skip-execution" in cell.tags:
             continue
         try:
-            parsed.append((cell.number, statements(cell.python)))
+            parsed.append((cell.number, _statements(cell, local)))
         except SyntaxError as error:
             broken.append(_Broken(notebook.path.name, cell, error))
     return parsed, broken
+
+
+def _statements(cell: Cell, local: LocalModules) -> tuple[Statement, ...]:
+    """Return a cell's statements, those of the scripts that it runs by `%run` among them."""
+    found = list(statements(cell.python))
+    for script, line in reversed(cell.runs):
+        at = next((n for n, statement in enumerate(found) if statement.line >= line), len(found))
+        found[at:at] = [statement.at(line) for statement in local.statements(script)]
+    return tuple(found)
 
 
 @dataclass(frozen=True)
@@ -229,11 +298,21 @@ def _check_broken(walk: _Walk, broken: Sequence[_Broken]) -> None:
             raise NotebookError(str(cell))
 
 
+def _check_served(notebook: Notebook, walk: _Walk) -> None:
+    """Raise for code that serving will surely run and that only works inside Jupyter."""
+    for place, opaque, certainty in walk.opaque:
+        if certainty == "certain" and not opaque.served:
+            raise NotebookError(
+                f"{notebook.path.name}, {place}: {opaque.what} is not there where the function is served",
+                hint="keep magics and shell commands out of the functions that serving runs",
+            )
+
+
 def _missing(notebook: Notebook, entry: str, graph: Graph, broken: Sequence[_Broken]) -> NotebookError:
     for cell in broken:
         if cell.binds([entry]):
             return NotebookError(str(cell))
-    near = difflib.get_close_matches(entry, graph.final, n=1)
+    near = difflib.get_close_matches(entry, filter(str.isidentifier, graph.final), n=1)
     hint = (
         f"{near[0]} ({graph.final[near[0]].place}) looks like it" if near else f"define {entry}(x) in a cell"
     )
@@ -245,7 +324,7 @@ def _written(notebook: Notebook) -> dict[str, str]:
 
 
 def _warnings(notebook: Notebook, walk: _Walk) -> Iterator[str]:
-    for place, opaque in dict.fromkeys(walk.opaque):
+    for place, opaque in dict.fromkeys((place, opaque) for place, opaque, _ in walk.opaque):
         yield f"{notebook.path.name}, {place}: {opaque.what} cannot be followed; what it needs is not known"
     for name, place in sorted(walk.undefined.items()):
         yield f"{notebook.path.name}, {place}: {name} is used, and no cell defines it"

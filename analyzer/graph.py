@@ -11,7 +11,7 @@ from nbslim.analyzer.types import Place
 
 @dataclass(frozen=True, eq=False)
 class Node:
-    """A name from one statement on: bound by it, or updated.
+    """A name, or the name of a file, from one statement on: bound by it, or updated.
 
     `previous` is what the name stood for before, where that may still matter: the same object before an update, or
     the other value where this binding is conditional. `uses` are the nodes that the statement read.
@@ -23,6 +23,18 @@ class Node:
     previous: Node | None
     uses: Mapping[str, Node]
     update: bool = False
+
+    @property
+    def alternative(self) -> bool:
+        """Whether it may be that `previous` stands, not this binding, and that they differ."""
+        if self.update or self.previous is None or not self.statement.conditional:
+            return False
+        return not self.imported or self.imported != self.previous.imported
+
+    @property
+    def imported(self) -> frozenset[tuple[str, str | None]]:
+        """What the statement imports under the node's name, as module and name."""
+        return frozenset((i.module, i.name) for i in self.statement.imports if i.bound == self.name)
 
 
 @dataclass(frozen=True)
@@ -42,7 +54,8 @@ def build_graph(statements: Iterable[tuple[int, Statement]]) -> Graph:
         place = Place(cell, statement.line)
         if any(imported.name == "*" for imported in statement.imports):
             stars.append((place, statement))
-        read = {name: last[name] for name in statement.uses | statement.bases if name in last}
+        reads = statement.uses | statement.bases | statement.files
+        read = {name: last[name] for name in reads if name in last}
         if statement.deletes:
             for name in statement.binds:
                 last.pop(name, None)
@@ -61,12 +74,12 @@ def _updated(statement: Statement, last: Mapping[str, Node]) -> set[str]:
     Calling a method may change its object; being handed to a function of the notebook may, too; being handed to any
     other function is taken as harmless, or every plot would seem to change what it draws. Modules do not change.
     """
-    names = set(statement.updates)
+    names = set(statement.updates | statement.files)
     for function, arguments in statement.calls:
         if function in last and last[function].statement.defines_code:
             names |= arguments
-    return {name for name in names if name in last and not _is_module(last[name])} | (names - set(last))
+    return {name for name in names if name not in last or not _is_module(last[name])}
 
 
 def _is_module(node: Node) -> bool:
-    return any(imported.bound == node.name for imported in node.statement.imports)
+    return bool(node.imported)

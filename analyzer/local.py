@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from nbslim.analyzer.errors import NotebookError
-from nbslim.analyzer.syntax import Imported, statements
+from nbslim.analyzer.syntax import Imported, Statement, statements
 
 
 @dataclass(frozen=True)
@@ -35,15 +35,21 @@ class LocalModules:
 
     def imports(self, file: str) -> Iterator[Imported]:
         """Yield everything that `file` imports, inside functions too. Raises NotebookError if it is not Python."""
-        text = self.written.get(file)
-        try:
-            parsed = statements((self.folder / file).read_text("utf-8") if text is None else text)
-        except SyntaxError as error:
-            message = f"{file}, line {error.lineno}: {error.msg}"
-            raise NotebookError(message) from error
-        for statement in parsed:
+        for statement in self.statements(file):
             yield from statement.imports
             yield from statement.body.imports
+
+    def statements(self, file: str) -> tuple[Statement, ...]:
+        """Return the statements of `file`; none if it is not there. Raises NotebookError if it is not Python."""
+        text = self.written.get(file)
+        try:
+            return statements((self.folder / file).read_text("utf-8") if text is None else text)
+        except OSError:
+            return ()  # a cell may write it before another reads it
+        except (SyntaxError, ValueError) as error:
+            place = f"{file}, line {error.lineno}" if isinstance(error, SyntaxError) else file
+            message = error.msg if isinstance(error, SyntaxError) else error
+            raise NotebookError(f"{place}: {message}") from error
 
     def _base(self, imported: Imported, importer: str | None) -> PurePosixPath | None:
         if not imported.level:

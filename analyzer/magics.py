@@ -62,6 +62,8 @@ class Transformed:
 
     An option is named without its value, which may hold a password.
     """
+    runs: tuple[tuple[str, int], ...] = ()
+    """The scripts of `%run`, which bind their names in the notebook, each with its line."""
 
 
 def to_python(source: str) -> Transformed:
@@ -74,7 +76,7 @@ def to_python(source: str) -> Transformed:
         if name not in _BODY_IS_PYTHON:
             return _opaque(name, line, blank, body)
     python = blank + _transform(body)
-    return Transformed(python, installs=tuple(_installs(python)))
+    return Transformed(python, installs=tuple(_installs(python)), runs=tuple(_runs(python)))
 
 
 def _first_line(text: str) -> str:
@@ -164,6 +166,16 @@ def _installs(python: str) -> Iterator[tuple[str, int]]:
     for number, line in enumerate(python.split("\n"), start=1):
         if call := _CALL.search(line):
             yield from ((text, number) for text in _asked(_command(call[1], call[2])))
+
+
+def _runs(python: str) -> Iterator[tuple[str, int]]:
+    for number, line in enumerate(python.split("\n"), start=1):
+        call = _CALL.search(line)
+        magic, *rest = (call and _literals(call[2])) or [""]
+        if magic == "run" and rest:
+            script = next((word for word in _words(rest[0]) if not word.startswith("-")), "")
+            if not script.endswith(".ipynb"):
+                yield script if script.endswith(".py") else f"{script}.py", number
 
 
 def _command(method: str, arguments: str) -> str:

@@ -104,4 +104,5 @@ def _cell(number: int, cell: Mapping[str, Any]) -> Cell:
         tags=frozenset(map(str, tags)) if isinstance(tags, list) else frozenset(),
         written=transformed.written_file,
         installs=transformed.installs,
+        runs=transformed.runs,
     )

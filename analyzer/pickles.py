@@ -1,22 +1,26 @@
-"""Which modules loading a pickle would import, found without importing any of them."""
+"""Which modules loading a pickle would import and which functions it carries, found without loading it."""
 
 from __future__ import annotations
 
 import io
 import pickletools
+import re
 import zipfile
 import zlib
 from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.util import resolve_name
 from typing import Any
+
+from nbslim.analyzer.types import Place
 
 # Calls whose first argument names a module that they import; cloudpickle's `subimport` is told by its name alone,
 # because others carry cloudpickle inside (`joblib.externals.cloudpickle.cloudpickle`).
 _IMPORTERS = frozenset(
     {("builtins", "__import__"), ("importlib", "__import__"), ("importlib", "import_module")},
 )
+_CELL = re.compile(r"<cell (\d+)>")
 _UNKNOWN = object()
 _MARK = object()
 
@@ -26,6 +30,18 @@ def pickled_modules(data: bytes) -> frozenset[str]:
 
     References to the notebook itself appear as `__main__`. Raises ValueError where `data` is no whole pickle.
     """
+    return frozenset(_read(data).modules)
+
+
+def pickled_functions(data: bytes) -> frozenset[Place]:
+    """Return where the notebook's functions start whose code `data` carries, nested pickles included.
+
+    They are told by the name of their code's file, `<cell 3>`. Raises ValueError where `data` is no whole pickle.
+    """
+    return frozenset(_read(data).functions)
+
+
+def _read(data: bytes) -> _Machine:
     machine = _Machine()
     position = 0
     try:
@@ -38,7 +54,7 @@ def pickled_modules(data: bytes) -> frozenset[str]:
         raise ValueError(f"not a whole pickle: memo {exc} is read before it is set, byte {position}") from exc
     except ValueError as exc:
         raise ValueError(f"not a whole pickle: {exc}, after byte {position} of {len(data)}") from exc
-    return frozenset(machine.modules)
+    return machine
 
 
 @dataclass(frozen=True)
@@ -60,6 +76,7 @@ class _Machine:
 
     def __init__(self) -> None:
         self.modules: set[str] = set()
+        self.functions: set[Place] = set()
         self._stack: list[Any] = []
         self._memo: dict[int, Any] = {}
         self._protocol = 0
@@ -151,6 +168,8 @@ class _Machine:
 
     def _call(self, function: Any, arguments: Any) -> None:
         self._stack.append(_UNKNOWN)
+        if isinstance(arguments, tuple):
+            self.functions.update(_code_places(arguments))
         if not (isinstance(function, _Global) and isinstance(arguments, tuple) and arguments):
             return
         if not isinstance(arguments[0], str):
@@ -172,9 +191,20 @@ class _Machine:
     def _look_inside(self, data: bytes) -> None:
         for nested in _nested(data):
             try:
-                self.modules |= pickled_modules(nested)
+                inner = _read(nested)
             except ValueError:
                 continue  # it only begins and ends like a pickle; bytecode does at times
+            self.modules |= inner.modules
+            self.functions |= inner.functions
+
+
+def _code_places(arguments: tuple[Any, ...]) -> Iterator[Place]:
+    """Yield the place that the arguments of a code object name: its first line is the first number after its file."""
+    for at, argument in enumerate(arguments):
+        cell = _CELL.fullmatch(argument) if isinstance(argument, str) else None
+        line = next((a for a in arguments[at:] if isinstance(a, int)), None)
+        if cell and line:
+            yield Place(int(cell[1]), line)
 
 
 def _nested(data: bytes) -> list[bytes]:

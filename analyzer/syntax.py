@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import symtable
+import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import libcst as cst
 from libcst import matchers as m
 from libcst.metadata import MetadataWrapper, PositionProvider
+from nbslim.analyzer.hidden import CHOICES, CHOOSERS, FUNCTIONS, OPENERS
+from nbslim.analyzer.scopes import Scope, names_in
 
 # Calls of these give values that hold nothing of what they were computed from.
 PLAIN_BUILTINS = frozenset(
@@ -19,6 +21,7 @@ PLAIN_BUILTINS = frozenset(
 PLAIN_METHODS = frozenset({"tolist", "item", "as_integer_ratio", "hexdigest", "isoformat"})
 _GUARDS = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
 _OPAQUE = frozenset({"eval", "exec"})
+_FILE = re.compile(r"[\w./\\-]*\w\.[A-Za-z]\w{0,9}")
 _SUPPRESS = m.Call(m.Name("suppress") | m.Attribute(attr=m.Name("suppress")))
 
 
@@ -35,6 +38,8 @@ class Imported:
     level: int = 0
     optional: bool = False
     """Whether the code goes on where the import fails."""
+    function: int | None = None
+    """Line of the innermost function that imports, None for an import that runs with its statement."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,16 @@ class Opaque:
     """A construct that static analysis cannot look into, such as `eval`."""
 
     what: str
+    line: int
+    served: bool = True
+    """Whether it can work at all in a function that is served outside Jupyter."""
+
+
+@dataclass(frozen=True)
+class Mention:
+    """A name after a dot that may make a library import something by itself; see `hidden`."""
+
+    name: str
     line: int
 
 
@@ -52,6 +67,9 @@ class Body:
     names: frozenset[str] = frozenset()
     imports: tuple[Imported, ...] = ()
     opaque: tuple[Opaque, ...] = ()
+    mentions: tuple[Mention, ...] = ()
+    files: frozenset[str] = frozenset()
+    """What looks like a file's name."""
 
 
 @dataclass(frozen=True)
@@ -73,12 +91,21 @@ class Statement:
     """Functions that are called by name, with the names that are handed to them."""
     imports: tuple[Imported, ...] = ()
     opaque: tuple[Opaque, ...] = ()
+    mentions: tuple[Mention, ...] = ()
+    files: frozenset[str] = frozenset()
+    """What looks like a file's name: such a file may hold what the statement reads, or bring what it binds."""
     conditional: bool = False
     deletes: bool = False
     defines_code: bool = False
     """Whether what it binds is code (a function, class or lambda) and not a computed value."""
     plain_if_builtin: frozenset[str] | None = None
     """If not None, the value holds nothing of what it was computed from, as long as these names are the builtins."""
+
+    def at(self, line: int) -> Statement:
+        """Return it as if all of it stood in one line: that which runs its file."""
+        imports = tuple(replace(imported, line=line, function=None) for imported in self.imports)
+        inner = tuple(replace(imported, line=line) for imported in self.body.imports)
+        return replace(self, line=line, imports=imports, body=replace(self.body, imports=inner))
 
 
 @dataclass(frozen=True)
@@ -135,7 +162,7 @@ class _Reader:
             items = ", ".join(
                 self.code(item.with_changes(comma=cst.MaybeSentinel.DEFAULT)) for item in node.items
             )
-            yield self._header(node, f"with {items}: pass", context)
+            yield self._header(node, f"with {items}: pass", context, *(item.item for item in node.items))
             suppresses = any(m.matches(item.item, _SUPPRESS) for item in node.items)
             inner = replace(context, conditional=True, optional=True) if suppresses else context
             yield from self._block(node.body, inner)
@@ -148,7 +175,7 @@ class _Reader:
         checks_types = m.matches(
             node.test, m.Name("TYPE_CHECKING") | m.Attribute(attr=m.Name("TYPE_CHECKING"))
         )
-        yield self._header(node, self.code(node.test), context)
+        yield self._header(node, self.code(node.test), context, node.test)
         if not checks_types:
             yield from self._block(node.body, context.maybe())
         if isinstance(node.orelse, cst.If):
@@ -158,10 +185,10 @@ class _Reader:
 
     def _loop(self, node: cst.For | cst.While, context: _Context) -> Iterator[Statement]:
         if isinstance(node, cst.For):
-            header = f"for {self.code(node.target)} in {self.code(node.iter)}: pass"
+            header, source = f"for {self.code(node.target)} in {self.code(node.iter)}: pass", node.iter
         else:
-            header = self.code(node.test)
-        yield self._header(node, header, context)
+            header, source = self.code(node.test), node.test
+        yield self._header(node, header, context, source)
         yield from self._block(node.body, context.maybe())
         if node.orelse:
             yield from self._block(node.orelse.body, context.maybe())
@@ -193,36 +220,34 @@ class _Reader:
         whole = self._statement(node, self.code(node), context)
         at_once = [self.code(decorator.decorator) for decorator in node.decorators]
         if isinstance(node, cst.FunctionDef):
-            # Annotations are left out: nothing calls them, and they are made strings before pickling.
-            at_once += [self.code(p.default) for p in _parameters(node.params) if p.default is not None]
-            return replace(whole, uses=_names("\n".join(at_once)), defines_code=True)
+            at_once += [self.code(part) for part in _evaluated(node)]
+            return replace(whole, uses=names_in("\n".join(at_once)), defines_code=True)
         bases = [self.code(argument.value) for argument in (*node.bases, *node.keywords)]
-        return replace(whole, bases=_names("\n".join(bases)), defines_code=True)
+        return replace(whole, bases=names_in("\n".join(bases)), defines_code=True)
 
-    def _header(self, node: cst.CSTNode, code: str, context: _Context) -> Statement:
+    def _header(self, node: cst.CSTNode, code: str, context: _Context, *parts: cst.CSTNode) -> Statement:
         """Return the statement for a header alone; what its node holds besides is read elsewhere."""
-        scope = _Scope(code)
-        return Statement(
-            self.line(node),
-            scope.binds,
-            scope.uses,
-            body=Body(scope.deferred),
-            conditional=context.conditional,
-        )
+        return self._statement(node, code, context, parts)
 
-    def _statement(self, node: cst.CSTNode, code: str, context: _Context) -> Statement:
-        scope = _Scope(code)
+    def _statement(
+        self, node: cst.CSTNode, code: str, context: _Context, parts: Iterable[cst.CSTNode] | None = None
+    ) -> Statement:
+        scope = Scope(code)
         found = _Finder(self, context)
-        node.visit(found)
+        for part in (node,) if parts is None else parts:
+            part.visit(found)
+        now = found.at_once.body(scope.uses)
         return Statement(
             line=self.line(node),
             binds=scope.binds,
-            uses=scope.uses,
-            body=Body(scope.deferred, tuple(found.deferred.imports), tuple(found.deferred.opaque)),
+            uses=now.names,
+            body=found.deferred.body(scope.deferred),
             updates=frozenset(found.updates) | scope.global_stores,
             calls=tuple(found.calls),
-            imports=tuple(found.at_once.imports),
-            opaque=tuple(found.at_once.opaque),
+            imports=now.imports,
+            opaque=now.opaque,
+            mentions=now.mentions,
+            files=now.files,
             conditional=context.conditional,
         )
 
@@ -237,6 +262,19 @@ class _Reader:
 class _Found:
     imports: list[Imported] = field(default_factory=list)
     opaque: list[Opaque] = field(default_factory=list)
+    mentions: list[Mention] = field(default_factory=list)
+    files: set[str] = field(default_factory=set)
+    names: frozenset[str] = frozenset()
+    """Names in literal code that is handed to `eval` or `exec`."""
+
+    def body(self, names: frozenset[str]) -> Body:
+        return Body(
+            self.names | names,
+            tuple(self.imports),
+            tuple(self.opaque),
+            tuple(self.mentions),
+            frozenset(self.files),
+        )
 
 
 class _Finder(cst.CSTVisitor):
@@ -248,24 +286,24 @@ class _Finder(cst.CSTVisitor):
         self.at_once, self.deferred = _Found(), _Found()
         self.updates: set[str] = set()
         self.calls: list[tuple[str, frozenset[str]]] = []
-        self.depth = 0
+        self.functions: list[int] = []
         self.optional = int(context.optional)
 
     @property
     def found(self) -> _Found:
-        return self.deferred if self.depth else self.at_once
+        return self.deferred if self.functions else self.at_once
 
     def visit_FunctionDef(self, node: cst.FunctionDef) -> None:
-        self.depth += 1
+        self.functions.append(self._line(node))
 
     def leave_FunctionDef(self, original_node: cst.FunctionDef) -> None:
-        self.depth -= 1
+        self.functions.pop()
 
     def visit_Lambda(self, node: cst.Lambda) -> None:
-        self.depth += 1
+        self.functions.append(self._line(node))
 
     def leave_Lambda(self, original_node: cst.Lambda) -> None:
-        self.depth -= 1
+        self.functions.pop()
 
     def visit_Try(self, node: cst.Try) -> bool:
         guarded = any(_catches_import_errors(handler) for handler in node.handlers)
@@ -305,12 +343,34 @@ class _Finder(cst.CSTVisitor):
             self._dynamic_import(node)
         elif name in _OPAQUE:
             self.found.opaque.append(Opaque(f"{name}()", self._line(node)))
-        if self.depth:
+            self.found.names |= _literal_names(node)
+        elif name == "get_ipython" and self.functions:
+            self.found.opaque.append(Opaque("get_ipython()", self._line(node), served=False))
+        self._literals(node, name)
+        if self.functions:
             return
         if isinstance(node.func, cst.Attribute):
             self._update(node.func.value)
         elif isinstance(node.func, cst.Name):
             self.calls.append((name, frozenset(_roots(argument.value for argument in node.args))))
+
+    def _literals(self, node: cst.Call, name: str) -> None:
+        """Look at the strings that are handed over: names of files, of packages, of what a library is to use."""
+        function = name.rpartition(".")[2]
+        for position, argument in enumerate(node.args):
+            text = _string(argument.value)
+            if text is None:
+                continue
+            chosen = argument.keyword.value in CHOOSERS if argument.keyword else function == "BeautifulSoup"
+            named = (function in OPENERS or name == "spacy.load") and position == 0
+            if (chosen and text in CHOICES) or (named and all(map(str.isidentifier, text.split(".")))):
+                self._add(Imported(text, self._line(node), optional=True))
+            elif _FILE.fullmatch(text):
+                self.found.files.add(text)
+
+    def visit_Attribute(self, node: cst.Attribute) -> None:
+        if node.attr.value in FUNCTIONS:
+            self.found.mentions.append(Mention(node.attr.value, self._line(node)))
 
     def visit_Subscript(self, node: cst.Subscript) -> None:
         if m.matches(node.value, m.Call(m.Name("globals") | m.Name("locals") | m.Name("vars"), args=[])):
@@ -337,62 +397,54 @@ class _Finder(cst.CSTVisitor):
             self._update(target.value)
 
     def _update(self, node: cst.CSTNode) -> None:
-        if not self.depth:
+        if not self.functions:
             self.updates.update(_roots([node]))
 
     def _dynamic_import(self, node: cst.Call) -> None:
-        literal = node.args[0].value if node.args else None
-        value = literal.evaluated_value if isinstance(literal, cst.SimpleString) else None
-        if isinstance(value, str):
+        value = _string(node.args[0].value) if node.args else None
+        if value is not None:
             module = value.lstrip(".")
             self._add(Imported(module, self._line(node), level=len(value) - len(module)))
         else:
             self.found.opaque.append(Opaque("a computed module name", self._line(node)))
 
     def _add(self, imported: Imported) -> None:
-        self.found.imports.append(replace(imported, optional=self.optional > 0))
+        function = self.functions[-1] if self.functions else None
+        optional = imported.optional or self.optional > 0
+        self.found.imports.append(replace(imported, optional=optional, function=function))
 
     def _line(self, node: cst.CSTNode) -> int:
         return self.reader.line(node)
 
 
-class _Scope:
-    """What `symtable` says of a piece of code: exact where walking nodes would have to repeat Python's rules."""
-
-    def __init__(self, code: str) -> None:
-        self._uses: set[str] = set()
-        self._deferred: set[str] = set()
-        self._global_stores: set[str] = set()
-        table = symtable.symtable(code, "<cell>", "exec")
-        self.binds = frozenset(
-            s.get_name() for s in table.get_symbols() if s.is_assigned() or s.is_imported()
-        )
-        self._uses |= {s.get_name() for s in table.get_symbols() if s.is_referenced()}
-        for child in table.get_children():
-            self._descend(child, later=False)
-        self.uses, self.deferred = frozenset(self._uses), frozenset(self._deferred)
-        self.global_stores = frozenset(self._global_stores)
-
-    def _descend(self, table: symtable.SymbolTable, *, later: bool) -> None:
-        comprehension = table.get_name() in ("listcomp", "setcomp", "dictcomp", "genexpr")
-        later = later or (table.get_type() == "function" and not comprehension)
-        for symbol in table.get_symbols():
-            if symbol.is_global():
-                if symbol.is_referenced():
-                    (self._deferred if later else self._uses).add(symbol.get_name())
-                if later and symbol.is_assigned():
-                    self._global_stores.add(symbol.get_name())
-        for child in table.get_children():
-            self._descend(child, later=later)
+def _evaluated(node: cst.FunctionDef) -> Iterator[cst.CSTNode]:
+    """Yield what Python evaluates when it defines the function: defaults and annotations."""
+    for parameter in _parameters(node.params):
+        if parameter.default is not None:
+            yield parameter.default
+        if parameter.annotation is not None:
+            yield parameter.annotation.annotation
+    if node.returns is not None:
+        yield node.returns.annotation
 
 
-def _names(code: str) -> frozenset[str]:
-    scope = _Scope(code)
-    return scope.uses | scope.deferred
+def _parameters(parameters: cst.Parameters) -> Iterator[cst.Param]:
+    yield from (*parameters.posonly_params, *parameters.params, *parameters.kwonly_params)
+    yield from (p for p in (parameters.star_arg, parameters.star_kwarg) if isinstance(p, cst.Param))
 
 
-def _parameters(parameters: cst.Parameters) -> Sequence[cst.Param]:
-    return (*parameters.posonly_params, *parameters.params, *parameters.kwonly_params)
+def _string(node: cst.CSTNode) -> str | None:
+    value = node.evaluated_value if isinstance(node, (cst.SimpleString, cst.ConcatenatedString)) else None
+    return value if isinstance(value, str) else None
+
+
+def _literal_names(call: cst.Call) -> frozenset[str]:
+    """Return the names in the code that `eval` or `exec` is given, where it is spelled out."""
+    code = _string(call.args[0].value) if call.args else None
+    try:
+        return names_in(code.strip()) if code else frozenset()
+    except (SyntaxError, ValueError):
+        return frozenset()
 
 
 def _dotted(node: cst.CSTNode) -> str:
@@ -411,10 +463,12 @@ def _callee(node: cst.CSTNode) -> str:
 
 
 def _roots(nodes: Iterable[cst.CSTNode]) -> Iterator[str]:
-    """Yield the names that attribute, subscript and call chains start from: `a` for `a.b[0].c().d`."""
+    """Yield the names that chains start from: `a` for `a.b[0].c().d`, none for `a().b`, where the result changes."""
     for node in nodes:
         root = node
         while isinstance(root, (cst.Attribute, cst.Subscript, cst.Call)):
+            if isinstance(root, cst.Call) and isinstance(root.func, cst.Name):
+                break
             root = root.func if isinstance(root, cst.Call) else root.value
         if isinstance(root, cst.Name):
             yield _dotted(root)

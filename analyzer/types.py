@@ -36,6 +36,8 @@ class Cell:
     """File name and text of a `%%writefile` cell."""
     installs: tuple[tuple[str, int], ...] = ()
     """Requirements of `%pip install` lines, with their lines."""
+    runs: tuple[tuple[str, int], ...] = ()
+    """Scripts of `%run` lines, with their lines."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,8 @@ class NeededImport:
     why: tuple[Link, ...]
     optional: bool = False
     """Whether the code goes on where the import fails (`try: ... except ImportError`)."""
+    function: Place | None = None
+    """Where the function starts that imports it when it is called; None if importing comes before serving."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,8 @@ class Closure:
     local_files: tuple[str, ...]
     """Modules beside the notebook that serving imports, as paths relative to its folder (POSIX), sorted."""
     warnings: tuple[str, ...] = ()
+    local_imports: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """What each of `local_files` imports: other local files by their path, other modules by their dotted name."""
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,9 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
-from nbslim.analyzer.closure import find_closure, settle
+from nbslim.analyzer.closure import find_closure
 from nbslim.analyzer.errors import NotebookError
+from nbslim.analyzer.settle import settle
 from nbslim.analyzer.types import Cell, Link, Notebook, Place
 
 
@@ -135,9 +136,9 @@ CASES = {
         ],
         {},
     ),
-    "annotations are none": (
-        ["import pandas as pd", "def predictor(x: pd.DataFrame) -> pd.Series: return x"],
-        {},
+    "annotations are possible: a decorator may use them": (
+        ["import pandas as pd\nimport polars as pl", "def predictor(x: pd.DataFrame) -> pl.Series: return x"],
+        {"pandas": "possible", "polars": "possible"},
     ),
     "importlib with a literal is an import": (
         ["import importlib\nnp = importlib.import_module('numpy')", "def predictor(x): return np.sum(x)"],

@@ -10,7 +10,7 @@ import zipfile
 
 import cloudpickle
 import pytest
-from nbslim.analyzer.pickles import pickled_modules
+from nbslim.analyzer.pickles import pickled_functions, pickled_modules
 
 CLOUDPICKLE = "cloudpickle.cloudpickle"
 
@@ -170,3 +170,13 @@ def test_nothing_that_the_pickle_names_is_imported(monkeypatch):
     monkeypatch.delitem(sys.modules, "this", raising=False)
     assert pickled_modules(b"cthis\ns\n.") == {"this"}
     assert "this" not in sys.modules
+
+
+def test_functions_are_told_by_cell_and_line():
+    source = (
+        "import functools\n\n@functools.wraps(len)\ndef outer(x):\n    return lambda: x\n\nf = lambda: 1\n"
+    )
+    namespace = {"__name__": "__main__"}
+    exec(compile(source, "<cell 7>", "exec"), namespace)
+    data = cloudpickle.dumps({"outer": namespace["outer"], "f": namespace["f"]})
+    assert {(place.cell, place.line) for place in pickled_functions(data)} == {(7, 3), (7, 5), (7, 7)}

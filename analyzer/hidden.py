@@ -1,0 +1,58 @@
+"""What libraries import by name only when a certain function is called, so that no code shows it: data of our own."""
+
+from __future__ import annotations
+
+_FUNCTIONS: dict[str, dict[str, tuple[str, ...]]] = {
+    # library: {module that it then imports: functions, methods and attributes that do so}
+    "networkx": {
+        "matplotlib": ("draw", "draw_networkx", "draw_circular", "draw_spring"),
+        "numpy": ("spring_layout", "circular_layout", "spectral_layout", "to_numpy_array"),
+        "pandas": ("from_pandas_edgelist", "to_pandas_edgelist", "to_pandas_adjacency"),
+        "scipy": (
+            "adjacency_matrix",
+            "eigenvector_centrality_numpy",
+            "hits",
+            "kamada_kawai_layout",
+            "laplacian_matrix",
+            "pagerank",
+            "to_scipy_sparse_array",
+        ),
+    },
+    "pandas": {
+        "jinja2": ("style",),
+        "lxml": ("read_html", "read_xml", "to_xml"),
+        "matplotlib": ("boxplot", "hist", "plot"),
+        "openpyxl": ("ExcelFile", "ExcelWriter", "read_excel", "to_excel"),
+        "pyarrow": ("read_feather", "read_orc", "read_parquet", "to_feather", "to_orc", "to_parquet"),
+        "sqlalchemy": ("read_sql", "read_sql_query", "read_sql_table", "to_sql"),
+        "tables": ("HDFStore", "read_hdf", "to_hdf"),
+        "tabulate": ("to_markdown",),
+        "xarray": ("to_xarray",),
+    },
+    "seaborn": {"scipy": ("clustermap",), "statsmodels": ("lmplot", "regplot", "residplot")},
+    "sklearn": {
+        "PIL": ("load_sample_image", "load_sample_images"),
+        "matplotlib": ("from_estimator", "from_predictions", "plot_tree"),
+        "pandas": ("fetch_openml",),
+    },
+    "xgboost": {"graphviz": ("plot_tree", "to_graphviz"), "matplotlib": ("plot_importance",)},
+}
+
+FUNCTIONS: dict[str, dict[str, str]] = {}
+"""Name of a function, method or attribute → library that has it → module that it then imports."""
+
+for _library, _modules in _FUNCTIONS.items():
+    for _module, _names in _modules.items():
+        for _name in _names:
+            FUNCTIONS.setdefault(_name, {})[_library] = _module
+
+CHOOSERS = frozenset({"backend", "dtype_backend", "engine", "features", "flavor", "parser", "transform"})
+"""Keyword arguments that choose one of `CHOICES`."""
+
+CHOICES = frozenset(
+    {"fastparquet", "html5lib", "lxml", "numba", "openpyxl", "pandas", "plotly", "polars", "pyarrow", "xlrd"}
+)
+"""Modules that are chosen by their name in a string."""
+
+OPENERS = frozenset({"files", "get_data", "open_binary", "open_text", "read_binary"})
+"""Functions (of `importlib.resources` and `pkgutil`) that are told by name in which package to look."""
