@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import builtins
 import difflib
 import re
+import warnings
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -272,8 +274,10 @@ class _Broken:
     error: SyntaxError
 
     def __str__(self) -> str:
-        place = Place(self.cell.number, self.error.lineno or 1)
-        return f"{self.notebook}, {place}: {_python_says(self.cell, self.error)}"
+        error = _as_python_says(self.cell, self.error)
+        return f"{self.notebook}, {Place(self.cell.number, error.lineno or 1)}: {error.msg}".partition("\n")[
+            0
+        ]
 
     def binds(self, names: Iterable[str]) -> bool:
         """Whether its text seems to bind one of `names`: then serving may need what the cell was meant to define."""
@@ -282,13 +286,17 @@ class _Broken:
         )
 
 
-def _python_says(cell: Cell, error: SyntaxError) -> str:
-    """Return Python's own words for the mistake, which are clearer than the parser's."""
+def _as_python_says(cell: Cell, error: SyntaxError) -> SyntaxError:
+    """Return Python's own error for the cell, whose words are clearer and whose line is the cell's."""
     try:
-        compile(cell.python, "<cell>", "exec")
-    except (SyntaxError, ValueError) as own:
-        return str(getattr(own, "msg", own))
-    return str(error.msg).partition("\n")[0]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a user's odd escape sequence
+            compile(cell.python, "<cell>", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    except SyntaxError as own:
+        return own
+    except ValueError:
+        pass  # a null byte, for which Python has no line
+    return error
 
 
 def _check_broken(walk: _Walk, broken: Sequence[_Broken]) -> None:

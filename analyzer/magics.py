@@ -9,8 +9,6 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from IPython.core.inputtransformer2 import TransformerManager
-
 # Cell magics that run their body as Python in the notebook's own namespace.
 _BODY_IS_PYTHON = {
     "capture",
@@ -113,29 +111,18 @@ def _written(line: str, body: str) -> tuple[str, str] | None:
     return (names[0], body) if names else None
 
 
-class _LineKeeper(TransformerManager):  # type: ignore[misc, unused-ignore] # some releases of IPython ship no types
-    """IPython's own transformer, which joins continued lines, with an empty line for each that it took."""
-
-    def do_one_token_transform(self, lines: list[str]) -> tuple[bool, list[str]]:
-        """Transform one magic and pad after it."""
-        changed, after = super().do_one_token_transform(lines)  # type: ignore[no-untyped-call, unused-ignore]
-        taken = len(lines) - len(after)
-        if not changed or taken <= 0:
-            return changed, after
-        at = next((i for i, (old, new) in enumerate(zip(lines, after)) if old != new), len(after) - 1)
-        return changed, [*after[: at + 1], *["\n"] * taken, *after[at + 1 :]]
-
-
 def _transform(source: str) -> str:
     start = len(source) - len(source.lstrip())
     lead = source.rfind("\n", 0, start) + 1  # IPython drops the blank lines that a cell begins with
     cell = source[lead:]
-    if not cell.strip():
-        return source
-    if "\n" not in cell.strip() and _AUTOMAGIC.match(cell) and not _parses(cell):
+    if not cell.strip() or _parses(cell):
+        return source  # no magic is valid Python
+    if "\n" not in cell.strip() and _AUTOMAGIC.match(cell):
         cell = f"%{cell.lstrip()}"
     try:
-        python = _LineKeeper().transform_cell(cell)  # type: ignore[no-untyped-call, unused-ignore]
+        from nbslim.analyzer.ipython import translated  # noqa: PLC0415 - many notebooks do without it
+
+        python = translated(cell)
     except Exception:  # whatever it stumbles over, the parser says it better
         return source
     if not cell.endswith("\n"):
@@ -174,7 +161,7 @@ def _runs(python: str) -> Iterator[tuple[str, int]]:
         magic, *rest = (call and _literals(call[2])) or [""]
         if magic == "run" and rest:
             script = next((word for word in _words(rest[0]) if not word.startswith("-")), "")
-            if not script.endswith(".ipynb"):
+            if script and not script.endswith(".ipynb"):
                 yield script if script.endswith(".py") else f"{script}.py", number
 
 

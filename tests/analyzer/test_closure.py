@@ -6,7 +6,6 @@ from textwrap import dedent
 import pytest
 from nbslim.analyzer.closure import find_closure
 from nbslim.analyzer.errors import NotebookError
-from nbslim.analyzer.settle import settle
 from nbslim.analyzer.types import Cell, Link, Notebook, Place
 
 
@@ -169,6 +168,37 @@ CASES = {
         ],
         {"pandas": "possible"},
     ),
+    "an import that another may have replaced is possible": (
+        [
+            "import sys\nif sys.a:\n    import x as m\nelse:\n    import y as m",
+            "def predictor(x): return m.f(x)",
+        ],
+        {"x": "possible", "y": "possible"},
+    ),
+    "an import that is repeated under a condition stays certain": (
+        ["import numpy as np", "if True:\n    import numpy as np", "def predictor(x): return np.f(x)"],
+        {"numpy": "certain"},
+    ),
+    "literal code is read": (
+        ["import numpy as np\ndef f(x): return np.sum(x)", "def predictor(x): return eval('f')(x)"],
+        {"numpy": "certain"},
+    ),
+    "a file brings what the notebook put into it": (
+        [
+            "import joblib\nfrom sklearn.svm import SVC\nimport pandas",
+            "joblib.dump(SVC(), 'model.joblib')\npandas.DataFrame().to_csv('other.csv')",
+            "def predictor(x): return joblib.load('model.joblib').predict(x)",
+        ],
+        {"joblib": "certain", "sklearn": "possible"},
+    ),
+    "a method of a call's result does not change the function": (
+        [
+            "import pandas as pd\nimport scipy",
+            "str(scipy).strip()\nt = str(pd)",
+            "def predictor(x): return t",
+        ],
+        {},
+    ),
     "both branches may have run": (
         ["import a\nimport b\nif a.flag:\n    m = a.f()\nelse:\n    m = b.f()", "def predictor(x): return m"],
         {"a": "possible", "b": "possible"},
@@ -231,6 +261,52 @@ def test_syntax_error_in_a_needed_cell_is_an_error_with_its_place():
         find_closure(notebook("x = 1", "y = 2\nscale = (", "def predictor(x): return x * scale"))
 
 
+def test_syntax_error_has_the_line_of_the_cell():
+    closure = find_closure(notebook("x = 1\n\ndef f():\n    nonlocal y", "def predictor(x): return x"))
+    assert closure.warnings == ("model.ipynb, cell 1, line 4: no binding for nonlocal 'y' found",)
+
+
+@pytest.mark.parametrize("call", ["get_ipython().system('ls')", "[get_ipython() for _ in x]"])
+def test_served_code_that_needs_jupyter_is_refused_with_its_place(call):
+    with pytest.raises(NotebookError, match=r"^model\.ipynb, cell 1, line 2: get_ipython\(\) is not there"):
+        find_closure(notebook(f"def predictor(x):\n    return {call}"))
+
+
+def test_jupyter_is_there_for_what_is_not_served():
+    cells = [
+        "def show(x): get_ipython().system('ls')\nif get_ipython(): show(1)",
+        "def predictor(x): return x",
+    ]
+    assert find_closure(notebook(*cells)).warnings == ()
+
+
+def test_script_that_a_cell_runs_is_part_of_the_cell(tmp_path):
+    (tmp_path / "setup.py").write_text("import numpy as np\n\n\ndef scale(x): return np.abs(x)\n")
+    cells = (
+        Cell(1, "", "x = 1\nget_ipython().run_line_magic('run', 'setup.py')", runs=(("setup.py", 2),)),
+        Cell(2, "", "def predictor(x): return scale(x)"),
+    )
+    closure = find_closure(Notebook(tmp_path / "model.ipynb", cells, None))
+    assert [(needed.module, needed.why) for needed in closure.imports] == [
+        ("numpy", (Link("predictor", Place(2, 1)), Link("scale", Place(1, 2)), Link("np", Place(1, 2))))
+    ]
+
+
+def test_chain_names_an_object_once_however_often_it_changed():
+    cells = [
+        "import numpy as np\nrows = []",
+        "rows.append(np.e)",
+        *["rows.append(1)"] * 3,
+        "def predictor(x): return rows",
+    ]
+    (needed,) = find_closure(notebook(*cells)).imports
+    assert needed.why == (
+        Link("predictor", Place(6, 1)),
+        Link("rows", Place(2, 1)),
+        Link("np", Place(1, 1)),
+    )
+
+
 def test_syntax_error_elsewhere_is_a_warning():
     closure = find_closure(notebook("this is no python", "def predictor(x): return x"))
     assert len(closure.warnings) == 1
@@ -242,22 +318,6 @@ def test_what_cannot_be_followed_is_a_warning_with_its_place(code):
     closure = find_closure(notebook("import json", f"def predictor(x):\n    return {code}"))
     assert len(closure.warnings) == 1
     assert "cell 2, line 2" in closure.warnings[0]
-
-
-def test_execution_settles_what_was_possible():
-    closure = find_closure(
-        notebook(
-            "import pandas as pd\nfrom sklearn.cluster import KMeans\nimport json",
-            "model = KMeans().fit(pd.DataFrame())",
-            "def predictor(x): return json.dumps(model.predict(x))",
-        )
-    )
-    settled = settle(closure, {"sklearn.cluster._kmeans", "numpy"})
-    assert {needed.module: needed.certainty for needed in settled.imports} == {
-        "json": "certain",
-        "numpy": "certain",
-        "sklearn.cluster.KMeans": "certain",
-    }
 
 
 def test_work_grows_with_the_notebook_and_not_faster():

@@ -115,5 +115,21 @@ def test_installs_are_read(line, asked):
     assert [text for text, _ in to_python(line).installs] == asked
 
 
+@pytest.mark.parametrize(
+    ("line", "run"),
+    [
+        ("%run setup.py", "setup.py"),
+        ("%run -i 'my setup.py' --flag", "my setup.py"),
+        ("%run setup", "setup.py"),
+        ("%run other.ipynb", None),
+        ("%run", None),
+        ("%runner setup.py", None),
+        ("run = 'setup.py'", None),
+    ],
+)
+def test_scripts_are_told_with_their_line(line, run):
+    assert to_python(f"x = 1\n{line}").runs == (((run, 2),) if run else ())
+
+
 def test_installs_know_their_line():
     assert to_python("\n%%capture\nx = 1\n!pip install a\n%pip install b").installs == (("a", 4), ("b", 5))
