@@ -13,7 +13,7 @@ setup: $(SETUP) ## make .venv with nbslim and its development tools
 $(SETUP): pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.8'
-	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet --editable '.[runtime]' --group dev
+	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet --compile-bytecode --editable '.[runtime]' --group dev
 	mkdir -p build/src/nbslim
 	for package in analyzer packer runtime; do ln -sfn ../../../$$package build/src/nbslim/$$package; done
 	touch $@

@@ -34,6 +34,11 @@ def remove_container(name: str) -> None:
         subprocess.run(_command("rm", name), capture_output=True, check=False)
 
 
+def image_of(name: str) -> str:
+    """Return the identifier of the image that the working container `name` was made from."""
+    return _run("inspect", "--type", "container", "--format", "{{.FromImageID}}", name)
+
+
 def mount(name: str) -> Path:
     """Mount the working container's root file system; returns where."""
     return Path(_run("mount", name))
@@ -47,20 +52,23 @@ def run_command(
     network: bool,
     mounts: Mapping[Path, bool],
     folder: Path,
+    variables: Mapping[str, str] | None = None,
 ) -> list[str]:
     """Return the command line that runs `command` in the container's `folder`.
 
-    `mounts` are host folders, seen in the container under the same path; the value says whether it may write there.
+    `variables` are added to the image's own. `mounts` are host folders, seen in the container under the same path;
+    the value says whether it may write there.
     """
     binds = [
         argument
         for path, writable in mounts.items()
         for argument in ("--volume", f"{path}:{path}:{'rw' if writable else 'ro'}")
     ]
+    set_there = [f"--env={name}={value}" for name, value in (variables or {}).items()]
     # The chroot isolation shares the host's network; without one it must be started where there is none.
     net = "host" if network or isolation == "chroot" else "none"
     options = ["--isolation", isolation, "--network", net, "--workingdir", str(folder)]
-    return _command("run", *options, *binds, name, "--", *command)
+    return _command("run", *options, *set_there, *binds, name, "--", *command)
 
 
 def working_isolation(name: str, mounts: Mapping[Path, bool], command: Sequence[str]) -> str:

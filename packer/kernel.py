@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import json
+import re
 import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from nbslim.packer.workspace import Workspace, stop_processes, wait_for
 
 _LAUNCH = Path(__file__).with_name("inside_launch.py")
 START_SECONDS = 120
+_RUNNER = re.compile(r"subprocess exited|container exited|Error: (exit status|while running)")
 
 
 class _StageKernelManager(AsyncKernelManager):
@@ -114,9 +116,14 @@ def _wait_until_ready(client: AsyncKernelClient, log: Path) -> None:
     try:
         run_sync(client.wait_for_ready)(timeout=START_SECONDS)
     except (RuntimeError, DeadKernelError) as error:
-        lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
-        message = f"the kernel does not start: {lines[-1] if lines else error}"
+        message = f"the kernel does not start: {_reason(log.read_text(errors='replace')) or error}"
         raise ExecutionError(message) from error
+
+
+def _reason(log: str) -> str | None:
+    """Return the last line of a kernel's log that is its own: a container's runner adds how it ended."""
+    lines = [line for line in log.splitlines() if line.strip() and not _RUNNER.match(line)]
+    return lines[-1].strip() if lines else None
 
 
 def _stop(manager: AsyncKernelManager, workspace: Workspace) -> None:

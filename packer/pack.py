@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from nbslim.analyzer import Analysis, NotebookError, pickled_modules, read_installed, settle
+from nbslim.analyzer import Analysis, NotebookError, pickled_modules, settle
 from nbslim.packer import buildah
 from nbslim.packer.bundle import LocalModules, leave_bundle, write_manifest
 from nbslim.packer.distributions import total_bytes
@@ -16,12 +16,12 @@ from nbslim.packer.environments import Environment, cache_folder, make_runtime, 
 from nbslim.packer.errors import BuildError, ExecutionError
 from nbslim.packer.execute import Execution, Settings, copy_folder, execute
 from nbslim.packer.image import LAYERS, Parts, config
-from nbslim.packer.interpreter import assemble_interpreter, describe
-from nbslim.packer.oci import write_archive
-from nbslim.packer.prepare import Plan, install, plan, settled
+from nbslim.packer.interpreter import Interpreter, assemble_interpreter, describe
+from nbslim.packer.oci import WrittenImage, write_archive
+from nbslim.packer.prepare import Plan, install, installed_in, plan, settled
 from nbslim.packer.receipt import Clock, Receipt
 from nbslim.packer.slim import Rung, slim_to_packages
-from nbslim.packer.stage import ContainerStage, Engine, Stage, open_stage
+from nbslim.packer.stage import Engine, Stage, open_stage
 from nbslim.packer.workspace import Workspace, open_workspace, remove_tree
 
 Log = Callable[[str], None]
@@ -50,60 +50,70 @@ def pack(options: Options, *, log: Log) -> Receipt:
 
     Raises NotebookError, RequirementsError, ExecutionError, BuildError or AnswersChangedError.
     """
-    engine, clock = _engine(options, log), Clock()
+    engine, clock, cache = _engine(options, log), Clock(), cache_folder(os.environ)
     with clock.step("plan"):
         found = plan(options.notebook, options.python)
-    cache = cache_folder(os.environ)
     with (
         open_workspace(cache) as workspace,
-        open_stage(engine, workspace, isolation=options.isolation, base=options.base) as stage,
+        open_stage(engine, workspace, cache, isolation=options.isolation, base=options.base) as stage,
     ):
-        return _pack(options, found, workspace, stage, cache, clock)
+        with clock.step("environment"):
+            job = _prepare(options, engine, found, workspace, stage, cache)
+        with clock.step("notebook"):
+            execution = _execute(job)
+        with clock.step("slim"):
+            analysis, rung = _slim(job, execution)
+        with clock.step("sizes"):
+            sizes = _sizes(job, rung)
+        with clock.step("image"):
+            image = _write(job)
+        if options.bundle:
+            leave_bundle(workspace.bundle, options.bundle)
+        return _receipt(job, execution, analysis, rung, sizes=sizes, image=image, clock=clock)
 
 
-def _pack(
-    options: Options, found: Plan, workspace: Workspace, stage: Stage, cache: Path, clock: Clock
-) -> Receipt:
-    reference = full_reference(options.tag or _name(found))
-    with clock.step("environment"):
-        environment = install(found, cache)
-        runtime = make_runtime(found.python, runtime_requirements(), cache=cache)
-    with clock.step("notebook"):
-        execution = _execute(found, stage, workspace, environment, runtime, options.settings)
-    with clock.step("slim"):
-        analysis, rung = _slim(found, workspace, environment, runtime, execution, cache)
-    with clock.step("sizes"):
-        sizes = _sizes(workspace, environment, rung)
-    archive = _archive_path(options, stage, workspace, reference)
-    with clock.step("image"):
-        image = write_archive(
-            workspace.tree,
-            LAYERS,
-            config(_name(found)),
-            reference=reference,
-            output=archive,
-            blobs=cache / "layers",
-        )
-    if isinstance(stage, ContainerStage):
-        with clock.step("load"):
-            buildah.pull_archive(archive, reference)
-    if options.bundle:
-        leave_bundle(workspace.bundle, options.bundle)
-    return Receipt(
-        reference=reference,
-        digest=image.digest,
-        archive=None if archive.is_relative_to(workspace.folder) else str(archive),
-        engine="buildah" if isinstance(stage, ContainerStage) else "oci",
-        isolation=stage.isolation if isinstance(stage, ContainerStage) else None,
-        level=rung.level,
-        python=found.python.version,
-        sizes={**sizes, "image": total_bytes([workspace.tree]), "compressed": image.compressed},
-        analysis=analysis,
-        verified=_verified(execution, rung),
-        seconds=clock.seconds,
-        layers=[asdict(layer) for layer in image.layers],
-        warnings=(*environment.warnings, *analysis.warnings, *_doubts(execution), *rung.warnings),
-    )
+@dataclass(frozen=True)
+class _Job:
+    """All that the steps of one pack share."""
+
+    options: Options
+    engine: Engine
+    found: Plan
+    workspace: Workspace
+    stage: Stage
+    cache: Path
+    environment: Environment
+    runtime: Path
+    interpreter: Interpreter
+
+    @property
+    def notebook(self) -> str:
+        """The notebook's file name, for messages."""
+        return self.found.notebook.path.name
+
+    @property
+    def reference(self) -> str:
+        """The image's full name."""
+        return full_reference(self.options.tag or _name(self.found))
+
+    @property
+    def archive(self) -> Path:
+        """Where the image is written; inside the workspace where only buildah is to have it."""
+        if self.options.output:
+            return self.options.output.absolute()
+        name = f"{self.reference.rpartition('/')[2].partition(':')[0]}.oci.tar"
+        return self.workspace.folder / name if self.engine == "buildah" else Path.cwd() / name
+
+
+def _prepare(
+    options: Options, engine: Engine, found: Plan, workspace: Workspace, stage: Stage, cache: Path
+) -> _Job:
+    tools = stage.tools
+    python = tools.find(found.version)
+    environment = install(found, python, tools)
+    runtime = make_runtime(python, runtime_requirements(), cache=tools.cache, run=tools.uv)
+    interpreter = describe(str(python.executable), root=tools.root, run=tools.ask)
+    return _Job(options, engine, found, workspace, stage, cache, environment, runtime, interpreter)
 
 
 def full_reference(tag: str) -> str:
@@ -138,90 +148,112 @@ def _name(found: Plan) -> str:
     return plain
 
 
-def _execute(
-    found: Plan,
-    stage: Stage,
-    workspace: Workspace,
-    environment: Environment,
-    runtime: Path,
-    settings: Settings,
-) -> Execution:
-    copy_folder(found.notebook, workspace.work)
-    readable = [environment.folder, runtime, Path(found.python.prefix), Path(__file__).parent]
+def _execute(job: _Job) -> Execution:
+    copy_folder(job.found.notebook, job.workspace.work)
+    readable = [job.environment.folder, job.runtime, Path(__file__).parent]
+    if job.stage.tools.root == Path("/"):
+        readable.append(job.environment.python.prefix)
     return execute(
-        found.notebook, stage, workspace, environment.executable,
-        runtime=runtime, readable=readable, settings=settings,
-    )  # fmt: skip
+        job.found.notebook,
+        job.stage,
+        job.workspace,
+        job.environment.executable,
+        runtime=job.runtime,
+        readable=readable,
+        settings=job.options.settings,
+    )
 
 
-def _slim(
-    found: Plan,
-    workspace: Workspace,
-    environment: Environment,
-    runtime: Path,
-    execution: Execution,
-    cache: Path,
-) -> tuple[Analysis, Rung]:
-    installed = read_installed([environment.site_packages])
-    pickled = pickled_modules((workspace.bundle / "entry_points.pickle").read_bytes())
-    # The runtime brings cloudpickle; that the kernel pickled with it says nothing of the notebook.
-    modules = {module for module in pickled if module.partition(".")[0] != "cloudpickle"}
-    if "__main__" in modules:
-        message = (
-            f"{found.notebook.path.name}: the pickled predictor refers to the notebook by name (__main__)"
-        )
-        raise ExecutionError(
-            message, hint="remove a decorator such as lru_cache from it, or move it to a module"
-        )
-    analysis = settled(found, settle(found.closure, modules), installed)
+def _slim(job: _Job, execution: Execution) -> tuple[Analysis, Rung]:
+    workspace, closure = job.workspace, job.found.closure
+    installed, modules = installed_in(job.environment), _pickled(job)
+    analysis = settled(job.found, settle(closure, modules), installed)
     local = LocalModules(workspace.work, workspace.bundle / "modules", execution.local_modules)
-    local.add_files(found.closure.local_files)
+    local.add_files(closure.local_files)
     for module in sorted(modules):
         local.add(module)
     serving = {distribution.name: distribution.version for distribution in analysis.serving}
-    write_manifest(workspace.bundle, name=_name(found), python=analysis.python, serving=serving)
-    parts = Parts(
-        describe(str(environment.executable)), environment.site_packages, runtime, workspace.bundle, cache
-    )
-    rung = slim_to_packages(
-        parts, serving, installed, workspace.tree, add_local=local.add, name=found.notebook.path.name
-    )
+    write_manifest(workspace.bundle, name=_name(job.found), python=analysis.python, serving=serving)
+    parts = Parts(job.interpreter, job.environment.site_packages, job.runtime, workspace.bundle, job.cache)
+    rung = slim_to_packages(parts, serving, installed, workspace.tree, add_local=local.add, name=job.notebook)
     return analysis, rung
 
 
-def _sizes(workspace: Workspace, environment: Environment, rung: Rung) -> dict[str, int]:
-    """Return the bytes of a one-stage image (interpreter and environment as installed) and of the rung."""
-    full = workspace.folder / "full"
-    interpreter = assemble_interpreter(describe(str(environment.executable)), full, full=True)
+def _pickled(job: _Job) -> set[str]:
+    """Return the modules that the pickled entry points refer to. Raises ExecutionError for the notebook itself."""
+    modules = pickled_modules((job.workspace.bundle / "entry_points.pickle").read_bytes())
+    if "__main__" in modules:
+        message = f"{job.notebook}: the pickled predictor refers to the notebook by name (__main__)"
+        hint = "remove a decorator such as lru_cache from it, or move it to a module"
+        raise ExecutionError(message, hint=hint)
+    # The runtime brings cloudpickle; that the kernel pickled with it says nothing of the notebook.
+    return {module for module in modules if module.partition(".")[0] != "cloudpickle"}
+
+
+def _sizes(job: _Job, rung: Rung) -> dict[str, int]:
+    """Return the bytes of a one-stage image (interpreter and environment as installed) and of the image."""
+    full, image = job.workspace.folder / "full", total_bytes([job.workspace.tree])
+    interpreter = assemble_interpreter(job.interpreter, full, full=True)
     remove_tree(full)
     return {
-        "full": interpreter.bytes + total_bytes([environment.folder]),
-        rung.level: total_bytes([workspace.tree]),
+        "full": interpreter.bytes + total_bytes([job.environment.folder]),
+        rung.level: image,
+        "image": image,
     }
 
 
-def _archive_path(options: Options, stage: Stage, workspace: Workspace, reference: str) -> Path:
-    if options.output:
-        return options.output.absolute()
-    name = f"{reference.rpartition('/')[2].partition(':')[0]}.oci.tar"
-    return workspace.folder / name if isinstance(stage, ContainerStage) else Path.cwd() / name
+def _write(job: _Job) -> WrittenImage:
+    image = write_archive(
+        job.workspace.tree,
+        LAYERS,
+        config(_name(job.found)),
+        reference=job.reference,
+        output=job.archive,
+        blobs=job.cache / "layers",
+    )
+    if job.engine == "buildah":
+        buildah.pull_archive(job.archive, job.reference)
+    return image
 
 
-def _verified(execution: Execution, rung: Rung) -> dict[str, object]:
-    return {
+def _receipt(
+    job: _Job,
+    execution: Execution,
+    analysis: Analysis,
+    rung: Rung,
+    *,
+    sizes: dict[str, int],
+    image: WrittenImage,
+    clock: Clock,
+) -> Receipt:
+    verified = {
         "samples": rung.replay.samples,
         "equal": rung.replay.equal,
         "unstable": execution.unstable,
         "method": rung.replay.method,
     }
+    return Receipt(
+        reference=job.reference,
+        digest=image.digest,
+        archive=None if job.archive.is_relative_to(job.workspace.folder) else str(job.archive),
+        engine=job.engine,
+        isolation=job.stage.isolation,
+        level=rung.level,
+        python=job.environment.python.version,
+        sizes={**sizes, "compressed": image.compressed},
+        analysis=analysis,
+        verified=verified,
+        seconds=clock.seconds,
+        layers=[asdict(layer) for layer in image.layers],
+        warnings=(*job.environment.warnings, *analysis.warnings, *_doubts(execution), *rung.warnings),
+    )
 
 
 def _doubts(execution: Execution) -> tuple[str, ...]:
     doubts = [f"{reason}; it is not replayed" for reason in execution.unusable]
     if execution.unstable:
-        doubts.append(
-            f"{execution.unstable} samples got two answers from the notebook itself; they are not compared"
-        )
+        counted = f"{execution.unstable} samples got two answers from the notebook itself"
+        doubts.append(f"{counted}; they are not compared")
     if not execution.samples:
         doubts.append("no samples: nothing was verified but that the bundle loads; define samples = [...]")
     return tuple(doubts)

@@ -22,7 +22,8 @@ from nbslim.analyzer import (
     read_notebook,
 )
 from nbslim.packer.environments import Environment, RequirementsError, cache_folder, make_environment
-from nbslim.packer.pythons import Python, find_python
+from nbslim.packer.pythons import Python
+from nbslim.packer.tools import Tools
 
 DEFAULT_PYTHON = "3.11"
 
@@ -34,41 +35,47 @@ class Plan:
     notebook: Notebook
     closure: Closure
     requirements: Requirements
-    python: Python
+    version: str
+    """Of the Python that the notebook, or else the user, names."""
 
 
 def plan(path: Path, python: str | None = None) -> Plan:
-    """Read the notebook, find its closure and requirements, and the interpreter that it names.
-
-    Raises NotebookError for what cannot be read or understood, RequirementsError for a Python that is not here.
-    """
+    """Read the notebook, find its closure and requirements. Raises NotebookError."""
     notebook = read_notebook(path)
     closure = find_closure(notebook)
     requirements = declared_requirements(notebook, imported_modules(notebook))
-    return Plan(notebook, closure, requirements, find_python(python or notebook.python or DEFAULT_PYTHON))
+    return Plan(notebook, closure, requirements, python or notebook.python or DEFAULT_PYTHON)
 
 
-def install(found: Plan, cache: Path) -> Environment:
+def install(found: Plan, python: Python, tools: Tools) -> Environment:
     """Make the notebook's environment; RequirementsError then names cell and line of the requirement."""
     try:
-        return make_environment(found.python, found.requirements.specifiers, cache=cache)
+        return make_environment(python, found.requirements.specifiers, cache=tools.cache, run=tools.uv)
     except RequirementsError as error:
         raise _located(found, error) from error
 
 
 def analyze_notebook(path: Path, *, python: str | None, log: Callable[[str], None]) -> Analysis:
-    """Return what serving needs of the notebook's dependencies, without executing anything of it."""
-    found = plan(path, python)
-    log(
-        f"{path.name}: resolving {len(found.requirements.specifiers)} requirements for Python {found.python.version}"
-    )
-    environment = install(found, cache_folder(os.environ))
-    return settled(found, found.closure, read_installed([environment.site_packages]))
+    """Return what serving needs of the notebook's dependencies, without executing anything of it.
+
+    Raises NotebookError, and RequirementsError for a Python that is not here or requirements that do not install.
+    """
+    found, tools = plan(path, python), Tools(cache_folder(os.environ))
+    interpreter = tools.find(found.version)
+    count = len(found.requirements.specifiers)
+    log(f"{path.name}: resolving {count} requirements for Python {interpreter.version}")
+    environment = install(found, interpreter, tools)
+    return settled(found, found.closure, installed_in(environment))
+
+
+def installed_in(environment: Environment) -> Installed:
+    """Return the distributions of `environment`, markers evaluated for its own Python."""
+    return read_installed([environment.site_packages], python=environment.python.version)
 
 
 def settled(found: Plan, closure: Closure, installed: Installed) -> Analysis:
     """Return the analysis of `closure`, the plan's own or what execution made of it."""
-    minor = ".".join(found.python.version.split(".")[:2])
+    minor = ".".join(found.version.split(".")[:2])
     return analyze(found.notebook, closure, installed, python=minor, requirements=found.requirements)
 
 

@@ -1,4 +1,4 @@
-"""Where the notebook runs: the host itself, or a buildah working container on the host's own system."""
+"""Where the notebook runs: the host itself, or a buildah working container."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from nbslim.packer import buildah
+from nbslim.packer.base import tools_of_image
 from nbslim.packer.enclosure import without_network
+from nbslim.packer.tools import Tools
 from nbslim.packer.workspace import Workspace
 
 Engine = Literal["oci", "buildah"]
@@ -20,11 +22,15 @@ SYSTEM_FOLDERS = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc", "
 
 
 class Stage(Protocol):
-    """The full environment: a root folder as seen from the host, and a way to run a command."""
+    """The full environment: tools for its interpreter, and a way to run a command."""
 
     @property
-    def root(self) -> Path:
-        """Where the stage's `/` lies on the host."""
+    def tools(self) -> Tools:
+        """How the stage's interpreter is found, asked and given distributions."""
+
+    @property
+    def isolation(self) -> str | None:
+        """How the container is kept apart from the host; None: not at all."""
 
     def command(
         self, command: Sequence[str], *, folder: Path, readable: Sequence[Path], network: bool = True
@@ -39,7 +45,8 @@ class Stage(Protocol):
 class HostStage:
     """The host: no root, no daemon, no container engine."""
 
-    root: Path = Path("/")
+    tools: Tools
+    isolation: str | None = None
 
     def command(
         self, command: Sequence[str], *, folder: Path, readable: Sequence[Path], network: bool = True
@@ -53,10 +60,9 @@ class HostStage:
 class ContainerStage:
     """A buildah working container: from nothing with the host's system mounted, or from an image."""
 
-    name: str
+    tools: Tools
     isolation: str
     workspace: Workspace
-    root: Path = Path("/")
     system: Mapping[Path, bool] = field(default_factory=dict)
 
     def command(
@@ -70,25 +76,39 @@ class ContainerStage:
             self.workspace.sockets: True,
         }
         line = buildah.run_command(
-            self.name, command, isolation=self.isolation, network=network, mounts=mounts, folder=folder
+            self.workspace.container,
+            command,
+            isolation=self.isolation,
+            network=network,
+            mounts=mounts,
+            folder=folder,
         )
         return without_network(line) if not network and self.isolation == "chroot" else line
 
 
 @contextmanager
 def open_stage(
-    engine: Engine, workspace: Workspace, *, isolation: str | None = None, base: str | None = None
+    engine: Engine,
+    workspace: Workspace,
+    cache: Path,
+    *,
+    isolation: str | None = None,
+    base: str | None = None,
 ) -> Iterator[Stage]:
     """Make the stage; the workspace removes its container when it closes."""
     if engine == "oci":
-        yield HostStage()
+        yield HostStage(Tools(cache))
         return
     buildah.make_container(workspace.container, base or "scratch")
     if base is None:
-        root, system = Path("/"), {Path(f): False for f in SYSTEM_FOLDERS if Path(f).is_dir()}
-        probe = [sys.executable, "-c", ""]
-        readable = {Path(sys.base_prefix): False, Path(sys.prefix): False}
+        system = {Path(folder): False for folder in SYSTEM_FOLDERS if Path(folder).is_dir()}
+        own = {Path(sys.base_prefix): False, Path(sys.prefix): False}
+        working = isolation or _working_isolation(workspace, {**system, **own}, sys.executable)
+        yield ContainerStage(Tools(cache), working, workspace, system)
     else:
-        root, system, probe, readable = buildah.mount(workspace.container), {}, ["/usr/bin/env", "true"], {}
-    working = isolation or buildah.working_isolation(workspace.container, {**system, **readable}, probe)
-    yield ContainerStage(workspace.container, working, workspace, root, system)
+        working = isolation or _working_isolation(workspace, {}, "python3")
+        yield ContainerStage(tools_of_image(workspace, cache, isolation=working), working, workspace)
+
+
+def _working_isolation(workspace: Workspace, mounts: Mapping[Path, bool], python: str) -> str:
+    return buildah.working_isolation(workspace.container, mounts, [python, "-c", ""])

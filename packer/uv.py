@@ -7,8 +7,9 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Protocol
 
 from nbslim.analyzer import errors
@@ -73,10 +74,13 @@ class Runner(Protocol):
         """Return what it said, success or not."""
 
 
-def run_uv(*arguments: str, text: str = "") -> Answer:
-    """Run uv with the user's own settings; when we are interrupted, it ends with all that it started."""
+def run_uv(*arguments: str, text: str = "", wrap: Callable[[list[str]], list[str]] = list) -> Answer:
+    """Run uv with the user's own settings; when we are interrupted, it ends with all that it started.
+
+    `wrap` turns its command line into the one to execute, such as one that runs it in a container.
+    """
     with subprocess.Popen(
-        [find_uv_bin(), *arguments],
+        wrap([find_uv_bin(), *arguments]),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -91,6 +95,11 @@ def run_uv(*arguments: str, text: str = "") -> Answer:
             _kill(process)
             raise
     return Answer(process.returncode, output, problem)
+
+
+def uv_folder() -> Path:
+    """Return the folder that holds uv's program."""
+    return Path(find_uv_bin()).parent
 
 
 def ask(run: Runner, *arguments: str, text: str = "") -> Answer:

@@ -49,7 +49,7 @@ def run(tmp_path, environment, runtime):
         engine, isolation = stage
         with (
             open_workspace(tmp_path / "cache") as workspace,
-            open_stage(engine, workspace, isolation=isolation) as opened,
+            open_stage(engine, workspace, CACHE, isolation=isolation) as opened,
         ):
             copy_folder(notebook, workspace.work)
             readable = [
