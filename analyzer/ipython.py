@@ -1,4 +1,4 @@
-"""IPython's own translation of a cell into Python: the only module that imports IPython, and only where it is needed."""
+"""IPython's own translation of a cell into Python; imported only where it is needed, as IPython takes its time."""
 
 from __future__ import annotations
 

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import nbformat
 from nbslim.analyzer.errors import NotebookError
 from nbslim.analyzer.magics import to_python
 from nbslim.analyzer.types import Cell, Notebook
@@ -19,11 +18,11 @@ _FORMATS = (3, 4)
 
 def read_notebook(path: Path) -> Notebook:
     """Read a notebook of nbformat 3 or 4; what nbformat merely finds untidy is no concern of ours."""
-    document = _parsed(_loaded(path), path)
+    document = _loaded(path)
     metadata = _table(document, "metadata")
     _refuse_other_languages(metadata, path)
-    code = [cell for cell in document["cells"] if cell.get("cell_type") == "code"]
-    cells = tuple(_cell(number, cell) for number, cell in enumerate(code, start=1))
+    code = [cell for cell in _cells(document, path) if cell.get("cell_type") == "code"]
+    cells = tuple(_cell(number, cell, path) for number, cell in enumerate(code, start=1))
     return Notebook(path, cells, _python(metadata))
 
 
@@ -44,29 +43,25 @@ def _loaded(path: Path) -> dict[str, Any]:
     return document
 
 
-def _parsed(document: dict[str, Any], path: Path) -> dict[str, Any]:
+def _cells(document: dict[str, Any], path: Path) -> list[Mapping[str, Any]]:
+    """Return the cells, in the form of nbformat 4."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a missing cell id, a key that the schema does not know
-            parsed: dict[str, Any] = nbformat.reads(json.dumps(_filled(document)), as_version=4)
+        cells = _upgraded(document)["cells"] if document["nbformat"] == 3 else document.get("cells")
     except Exception as error:  # nbformat raises whatever it stumbles over
         raise NotebookError(f"{path.name}: is not a valid notebook: {_one_line(error)}") from error
-    if not all(isinstance(cell.get("source", ""), str) for cell in parsed["cells"]):
-        raise NotebookError(f"{path.name}: is not a valid notebook: a cell's source is not text")
-    return parsed
+    if not isinstance(cells, list) or not all(isinstance(cell, dict) for cell in cells):
+        raise NotebookError(f"{path.name}: is not a valid notebook: it has no list of cells")
+    return cells
 
 
-def _filled(document: dict[str, Any]) -> dict[str, Any]:
-    """Add what nbformat cannot do without and careless writers leave out; outputs are of no use here."""
+def _upgraded(document: dict[str, Any]) -> dict[str, Any]:
+    import nbformat  # noqa: PLC0415 - takes longer than reading a notebook, and few are that old
+
     filled = {"nbformat_minor": 0, **document, "metadata": dict(_table(document, "metadata"))}
-    if document["nbformat"] == 4:
-        cells = document.get("cells")
-        if not isinstance(cells, list) or not all(isinstance(cell, dict) for cell in cells):
-            raise ValueError("it has no list of cells")
-        filled["cells"] = [
-            {**cell, "metadata": dict(_table(cell, "metadata")), "outputs": []} for cell in cells
-        ]
-    return filled
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a missing cell id, a key that the schema does not know
+        upgraded: dict[str, Any] = nbformat.reads(json.dumps(filled), as_version=4)
+    return upgraded
 
 
 def _one_line(error: Exception) -> str:
@@ -93,8 +88,8 @@ def _python(metadata: Mapping[str, Any]) -> str | None:
     return version[0] if version else None
 
 
-def _cell(number: int, cell: Mapping[str, Any]) -> Cell:
-    source = cell.get("source", "")
+def _cell(number: int, cell: Mapping[str, Any], path: Path) -> Cell:
+    source = _source(cell, path)
     transformed = to_python(source)
     tags = _table(cell, "metadata").get("tags")
     return Cell(
@@ -106,3 +101,11 @@ def _cell(number: int, cell: Mapping[str, Any]) -> Cell:
         installs=transformed.installs,
         runs=transformed.runs,
     )
+
+
+def _source(cell: Mapping[str, Any], path: Path) -> str:
+    source = cell.get("source", "")
+    lines = source if isinstance(source, list) else [source]
+    if not all(isinstance(line, str) for line in lines):
+        raise NotebookError(f"{path.name}: is not a valid notebook: a cell's source is not text")
+    return "".join(lines)

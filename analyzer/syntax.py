@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import libcst as cst
-from libcst import matchers as m
 from libcst.metadata import MetadataWrapper, PositionProvider
 from nbslim.analyzer.hidden import CHOICES, CHOOSERS, FUNCTIONS, OPENERS
 from nbslim.analyzer.scopes import Scope, names_in
@@ -22,7 +21,7 @@ PLAIN_METHODS = frozenset({"tolist", "item", "as_integer_ratio", "hexdigest", "i
 _GUARDS = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
 _OPAQUE = frozenset({"eval", "exec"})
 _FILE = re.compile(r"[\w./\\-]*\w\.[A-Za-z]\w{0,9}")
-_SUPPRESS = m.Call(m.Name("suppress") | m.Attribute(attr=m.Name("suppress")))
+_NAMESPACES = frozenset({"globals", "locals", "vars"})
 
 
 @dataclass(frozen=True)
@@ -163,7 +162,7 @@ class _Reader:
                 self.code(item.with_changes(comma=cst.MaybeSentinel.DEFAULT)) for item in node.items
             )
             yield self._header(node, f"with {items}: pass", context, *(item.item for item in node.items))
-            suppresses = any(m.matches(item.item, _SUPPRESS) for item in node.items)
+            suppresses = any(_is_call(item.item, "suppress") for item in node.items)
             inner = replace(context, conditional=True, optional=True) if suppresses else context
             yield from self._block(node.body, inner)
         elif isinstance(node, (cst.Try, cst.TryStar)):
@@ -172,9 +171,7 @@ class _Reader:
             yield self._statement(node, self.code(node), context.maybe())
 
     def _if(self, node: cst.If, context: _Context) -> Iterator[Statement]:
-        checks_types = m.matches(
-            node.test, m.Name("TYPE_CHECKING") | m.Attribute(attr=m.Name("TYPE_CHECKING"))
-        )
+        checks_types = _is(node.test, "TYPE_CHECKING")
         yield self._header(node, self.code(node.test), context, node.test)
         if not checks_types:
             yield from self._block(node.body, context.maybe())
@@ -317,7 +314,7 @@ class _Finder(cst.CSTVisitor):
 
     def visit_If(self, node: cst.If) -> bool:
         # Only reached inside functions and match statements; module-level ones are taken apart before.
-        if not m.matches(node.test, m.Name("TYPE_CHECKING") | m.Attribute(attr=m.Name("TYPE_CHECKING"))):
+        if not _is(node.test, "TYPE_CHECKING"):
             return True
         if node.orelse:
             node.orelse.visit(self)
@@ -338,7 +335,7 @@ class _Finder(cst.CSTVisitor):
             self._add(Imported(module, self._line(node), name, _alias(alias) or name, level))
 
     def visit_Call(self, node: cst.Call) -> None:
-        name = _callee(node.func)
+        name = _dotted(node.func)
         if name in ("importlib.import_module", "import_module", "__import__"):
             self._dynamic_import(node)
         elif name in _OPAQUE:
@@ -373,7 +370,11 @@ class _Finder(cst.CSTVisitor):
             self.found.mentions.append(Mention(node.attr.value, self._line(node)))
 
     def visit_Subscript(self, node: cst.Subscript) -> None:
-        if m.matches(node.value, m.Call(m.Name("globals") | m.Name("locals") | m.Name("vars"), args=[])):
+        if (
+            isinstance(node.value, cst.Call)
+            and not node.value.args
+            and _dotted(node.value.func) in _NAMESPACES
+        ):
             self.found.opaque.append(Opaque(f"{self.reader.code(node.value)}[...]", self._line(node)))
 
     def visit_AssignTarget(self, node: cst.AssignTarget) -> None:
@@ -458,8 +459,13 @@ def _alias(alias: cst.ImportAlias) -> str | None:
     return _dotted(alias.asname.name) if alias.asname else None
 
 
-def _callee(node: cst.CSTNode) -> str:
-    return _dotted(node) if isinstance(node, (cst.Name, cst.Attribute)) else ""
+def _is(node: cst.CSTNode, name: str) -> bool:
+    """Tell whether a node is this name, however it is reached: `name`, `module.name`."""
+    return _dotted(node).rpartition(".")[2] == name
+
+
+def _is_call(node: cst.CSTNode, name: str) -> bool:
+    return isinstance(node, cst.Call) and _is(node.func, name)
 
 
 def _roots(nodes: Iterable[cst.CSTNode]) -> Iterator[str]:
