@@ -118,9 +118,10 @@ class _Walk:
         libraries = {module.partition(".")[0] for module in self.imports}
         for mention, step in self._mentions:
             for library in sorted(FUNCTIONS[mention.name].keys() & libraries):
-                place = Place(step.node.place.cell, mention.line)
-                chain = step.chain(Link(mention.name, place))
-                yield NeededImport(FUNCTIONS[mention.name][library], step.certainty, chain, optional=True)
+                cell, module = step.node.place.cell, FUNCTIONS[mention.name][library]
+                chain = step.chain(Link(mention.name, Place(cell, mention.line)))
+                function = Place(cell, mention.function)
+                yield NeededImport(module, step.certainty, chain, optional=True, function=function)
         for needed in self.imports.values():
             library, _, name = needed.module.partition(".")
             if module := FUNCTIONS.get(name.rpartition(".")[2], {}).get(library):
@@ -151,7 +152,6 @@ class _Walk:
         step = replace(step, certainty="possible")
         named = [i for i in statement.imports if i.bound is None and i.name != "*"]
         self._need(named, step)
-        self._mentions += [(mention, step) for mention in statement.mentions]
         self._note(statement.opaque, step)
         for name in sorted(statement.uses):
             self._use(name, step, "possible")
@@ -161,6 +161,7 @@ class _Walk:
     def _follow_body(self, step: _Step, body: Body) -> None:
         self._note(body.opaque, step)
         self._need(body.imports, step)
+        # Only what is called while serving counts: what a library did for a value, the value itself shows.
         self._mentions += [(mention, step) for mention in body.mentions]
         for name in sorted(body.names | body.files):
             if name in self.graph.final:

@@ -53,10 +53,12 @@ class Opaque:
 
 @dataclass(frozen=True)
 class Mention:
-    """A name after a dot that may make a library import something by itself; see `hidden`."""
+    """A name after a dot, inside a function, that may make a library import something by itself; see `hidden`."""
 
     name: str
     line: int
+    function: int
+    """Line of the innermost function around it."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,6 @@ class Statement:
     """Functions that are called by name, with the names that are handed to them."""
     imports: tuple[Imported, ...] = ()
     opaque: tuple[Opaque, ...] = ()
-    mentions: tuple[Mention, ...] = ()
     files: frozenset[str] = frozenset()
     """What looks like a file's name: such a file may hold what the statement reads, or bring what it binds."""
     conditional: bool = False
@@ -243,7 +244,6 @@ class _Reader:
             calls=tuple(found.calls),
             imports=now.imports,
             opaque=now.opaque,
-            mentions=now.mentions,
             files=now.files,
             conditional=context.conditional,
         )
@@ -366,8 +366,8 @@ class _Finder(cst.CSTVisitor):
                 self.found.files.add(text)
 
     def visit_Attribute(self, node: cst.Attribute) -> None:
-        if node.attr.value in FUNCTIONS:
-            self.found.mentions.append(Mention(node.attr.value, self._line(node)))
+        if self.functions and node.attr.value in FUNCTIONS:
+            self.found.mentions.append(Mention(node.attr.value, self._line(node), self.functions[-1]))
 
     def visit_Subscript(self, node: cst.Subscript) -> None:
         if (

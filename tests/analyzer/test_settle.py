@@ -82,3 +82,10 @@ def test_what_a_function_imports_stays_if_the_function_was_pickled():
 
 def test_what_a_function_imports_stays_where_nobody_knows_which_were_pickled():
     assert settled(of_cells(), set()) == ["regex", "xgboost"]
+
+
+def test_what_a_library_imports_for_a_function_stays_if_the_function_was_pickled():
+    source = "import pandas as pd\nclass Read:\n    def __call__(self, x): return pd.read_excel(x)\npredictor = Read()"
+    before = find_closure(Notebook(Path("/nowhere/model.ipynb"), (Cell(1, source, source),), None))
+    assert settled(before, {"pandas"}, functions={Place(1, 3)}) == ["openpyxl", "pandas"]
+    assert settled(before, {"pandas"}, functions=()) == ["pandas"]
