@@ -118,10 +118,10 @@ class _Walk:
         libraries = {module.partition(".")[0] for module in self.imports}
         for mention, step in self._mentions:
             for library in sorted(FUNCTIONS[mention.name].keys() & libraries):
-                cell, module = step.node.place.cell, FUNCTIONS[mention.name][library]
+                cell, hidden = step.node.place.cell, FUNCTIONS[mention.name][library]
                 chain = step.chain(Link(mention.name, Place(cell, mention.line)))
                 function = Place(cell, mention.function)
-                yield NeededImport(module, step.certainty, chain, optional=True, function=function)
+                yield NeededImport(hidden, step.certainty, chain, optional=True, function=function)
         for needed in self.imports.values():
             library, _, name = needed.module.partition(".")
             if module := FUNCTIONS.get(name.rpartition(".")[2], {}).get(library):
