@@ -151,7 +151,8 @@ def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "serve", help="serve a bundle or an image archive without a container engine"
     )
     command.add_argument("source", type=Path, metavar="BUNDLE_OR_ARCHIVE")
-    command.add_argument("--port", type=int, default=int(os.environ.get("PORT", "8080")))
+    # A text, so that only serve reads it: to other commands PORT is somebody else's variable.
+    command.add_argument("--port", type=_port, default=os.environ.get("PORT") or "8080")
     command.set_defaults(run=_serve)
 
 
@@ -175,6 +176,12 @@ def _variable(text: str) -> tuple[str, str]:
 def _seconds(text: str) -> int:
     if not text.isdigit() or int(text) == 0:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of seconds above 0")
+    return int(text)
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 0 < int(text) < 65536):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port: a number from 1 to 65535")
     return int(text)
 
 

@@ -6,11 +6,13 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import FrameType
 
 from nbslim.packer.enclosure import enclose
 from nbslim.packer.environments import cache_folder, make_environment, make_runtime, runtime_requirements
@@ -24,11 +26,14 @@ from nbslim.packer.workspace import remove_tree
 
 
 def serve(source: Path, *, port: int, log: Callable[[str], None]) -> None:
-    """Serve `source` on `port` until interrupted. Raises BuildError where it is neither bundle nor archive.
+    """Serve `source` on `port` until interrupted.
 
     An archive is unpacked into a temporary folder and runs in there with its own interpreter; a bundle runs in an
     environment made from the requirements that its manifest names.
+
+    Raises BuildError where it is neither bundle nor archive, or where the port cannot be had.
     """
+    _claim(port)
     if (source / "manifest.json").is_file():
         with _temporary() as own:
             place_own_runtime(own)
@@ -44,12 +49,34 @@ def serve(source: Path, *, port: int, log: Callable[[str], None]) -> None:
 
 
 def _bundle_command(bundle: Path, own: Path) -> tuple[list[str], dict[str, str]]:
-    manifest = json.loads((bundle / "manifest.json").read_text())
-    python, cache = find_python(manifest["python"]), cache_folder(os.environ)
-    environment = make_environment(python, manifest["requirements"], cache=cache, extra=())
+    minor, requirements = _manifest(bundle / "manifest.json")
+    python, cache = find_python(minor), cache_folder(os.environ)
+    environment = make_environment(python, requirements, cache=cache, extra=())
     runtime = make_runtime(python, runtime_requirements(), cache=cache)
     variables = {**os.environ, "PYTHONPATH": f"{environment.site_packages}:{runtime}:{own}"}
     return [str(environment.executable), "-m", "nbslim.runtime", str(bundle)], variables
+
+
+def _manifest(path: Path) -> tuple[str, list[str]]:
+    """Return the Python and the requirements that the bundle's manifest names."""
+    try:
+        manifest = json.loads(path.read_text())
+        return manifest["python"], manifest["requirements"]
+    except (KeyError, TypeError, ValueError) as error:
+        message = f"{path} is not the manifest of a bundle: {error!r}"
+        raise BuildError(message) from error
+
+
+def _claim(port: int) -> None:
+    """Raise BuildError where nobody can listen on `port`, before any work is done for it."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does
+        try:
+            probe.bind(("", port))
+            probe.listen()
+        except OSError as error:
+            message = f"port {port} cannot be listened on: {error.strerror}"
+            raise BuildError(message, hint="choose another one with --port") from error
 
 
 def _tree_command(tree: Path) -> tuple[list[str], dict[str, str]]:
@@ -69,11 +96,24 @@ def _temporary() -> Iterator[Path]:
 
 
 def _run(command: Sequence[str], variables: Mapping[str, str], *, port: int) -> None:
-    """Run the server, hand SIGTERM and SIGINT on to it, and return when it has ended."""
-    process = subprocess.Popen(command, env={**variables, "PORT": str(port)}, cwd="/")
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda received, _: process.send_signal(received))
+    """Run the server, end it on SIGTERM, SIGINT or when the terminal closes, and return when it has ended."""
+    received: list[int] = []
+    started: list[subprocess.Popen[bytes]] = []
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        received.append(number)
+        for process in started:
+            process.terminate()
+
+    nohup = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    for number in (signal.SIGTERM, signal.SIGINT, *(() if nohup else (signal.SIGHUP,))):
+        signal.signal(number, end)
+    # A session of its own: the terminal's Ctrl-C reaches it through us alone.
+    process = subprocess.Popen(command, env={**variables, "PORT": str(port)}, cwd="/", start_new_session=True)
+    started.append(process)
+    if received:  # while it was being started
+        process.terminate()
     code = process.wait()
-    if code:
+    if code and not received:  # until it serves, a signal ends it as it ends any program
         message = f"the server ended with exit code {code}"
         raise BuildError(message)
