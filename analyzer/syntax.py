@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import re
+import sys
 import unicodedata
+import warnings
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 import libcst as cst
@@ -119,24 +124,54 @@ class _Context:
         return replace(self, conditional=True)
 
 
+@lru_cache(maxsize=10_000)
 def statements(source: str) -> tuple[Statement, ...]:
     """Return the module-level statements of `source` in order.
 
-    Raises SyntaxError, with the line, for what is not Python.
+    Raises SyntaxError for what is not Python, and for what is nested too deeply to be followed.
     """
     try:
-        wrapper = MetadataWrapper(cst.parse_module(source), unsafe_skip_copy=True)
-    except cst.ParserSyntaxError as error:
+        _compile(source)
+        with _room_for_recursion():
+            return tuple(_Reader(cst.parse_module(source)).read_all())
+    except cst.ParserSyntaxError as error:  # newer Python than libcst knows
         raise SyntaxError(error.message, ("<cell>", error.raw_line, error.raw_column, None)) from error
-    return tuple(_Reader(wrapper).read(wrapper.module.body, _Context()))
+    except ValueError as error:  # a null byte, half of a surrogate pair
+        raise SyntaxError(str(error), ("<cell>", 1, None, None)) from error
+    except (RecursionError, MemoryError):
+        raise SyntaxError("too deeply nested", ("<cell>", 1, None, None)) from None
+
+
+def _compile(source: str) -> None:
+    """Let Python look for mistakes first: its words are the clearest, and for some libcst ends the whole process."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a user's odd escape sequence
+        compile(source, "<cell>", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+
+
+@contextmanager
+def _room_for_recursion() -> Iterator[None]:
+    """Let a sum of a thousand terms be walked: libcst needs five frames for each, and Python allows a thousand."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, 10_000))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
 
 
 class _Reader:
     """Walks the statements of one cell."""
 
-    def __init__(self, wrapper: MetadataWrapper) -> None:
-        self.module = wrapper.module
-        self.positions = wrapper.resolve(PositionProvider)
+    def __init__(self, module: cst.Module) -> None:
+        self.module = module
+        try:
+            self.positions = MetadataWrapper(module, unsafe_skip_copy=True).resolve(PositionProvider)
+        except KeyError:  # what libcst makes of a RecursionError on its way out
+            raise RecursionError from None
+
+    def read_all(self) -> Iterator[Statement]:
+        return self.read(self.module.body, _Context())
 
     def read(self, nodes: Iterable[cst.CSTNode], context: _Context) -> Iterator[Statement]:
         for node in nodes:
