@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import ast
 import builtins
 import difflib
-import re
-import warnings
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,16 +12,12 @@ from nbslim.analyzer.errors import NotebookError
 from nbslim.analyzer.graph import Graph, Node, build_graph
 from nbslim.analyzer.hidden import FUNCTIONS
 from nbslim.analyzer.local import LocalModules
-from nbslim.analyzer.syntax import Body, Imported, Mention, Opaque, Statement, statements
-from nbslim.analyzer.types import Cell, Certainty, Closure, Link, NeededImport, Notebook, Place
+from nbslim.analyzer.program import Broken, read_program
+from nbslim.analyzer.syntax import Body, Imported, Mention, Opaque, Statement
+from nbslim.analyzer.types import Certainty, Closure, Link, NeededImport, Notebook, Place
 
 ENTRIES = ("predictor", "validator")
 _BUILTINS = frozenset(dir(builtins)) | {"get_ipython", "display", "In", "Out", "_", "__", "___"}
-
-# A definition, an import, or an assignment to the name, its attributes or its items.
-_BINDING = (
-    r"^\s*(?:def|class)\s+{name}\b|import\b.*\b{name}\b|\b{name}\b[\w.\[\]'\"]*\s*(?:,.*)?[-+*/|&@%]?=(?!=)"
-)
 
 Chain = tuple[Link, ...]
 
@@ -34,30 +27,28 @@ def find_closure(notebook: Notebook, *, entries: Sequence[str] = ENTRIES) -> Clo
 
     Raises NotebookError for a missing entry point, and for a syntax error in a cell that serving needs.
     """
-    parsed, broken = _parse(notebook)
-    graph = build_graph((cell, statement) for cell, found in parsed for statement in found)
+    program = read_program(notebook)
+    graph = build_graph(program.statements)
     if entries[0] not in graph.final:
-        raise _missing(notebook, entries[0], graph, broken)
-    walk = _Walk(graph, LocalModules(notebook.folder, _written(notebook)))
+        raise _missing(notebook, entries[0], graph, program.broken)
+    walk = _Walk(graph, program.local)
     points = {name: graph.final[name] for name in entries if name in graph.final}
     walk.run(points.values())
-    _check_broken(walk, broken)
+    _check_broken(walk, program.broken)
     _check_served(notebook, walk)
     return Closure(
         entry_points={name: node.place for name, node in points.items()},
         imports=tuple(sorted(walk.all_imports(), key=lambda needed: needed.module)),
         local_files=tuple(sorted(walk.local_imports)),
-        warnings=(*(str(error) for error in broken), *_warnings(notebook, walk)),
+        warnings=(*map(str, program.broken), *_warnings(notebook, walk)),
         local_imports={file: tuple(sorted(found)) for file, found in sorted(walk.local_imports.items())},
     )
 
 
 def imported_modules(notebook: Notebook) -> frozenset[str]:
     """Return the dotted names of all that any cell imports, reachable or not, local modules left out."""
-    parsed, _ = _parse(notebook)
-    local = LocalModules(notebook.folder, _written(notebook))
-    imports = (i for _, found in parsed for s in found for i in (*s.imports, *s.body.imports))
-    return frozenset(_full_name(i) for i in imports if not i.level and not local.files(i))
+    program = read_program(notebook)
+    return frozenset(_full_name(i) for i in program.imports if not i.level and not program.local.files(i))
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,6 +80,7 @@ class _Walk:
     undefined: dict[str, Place] = field(default_factory=dict)
     reached: set[str] = field(default_factory=set)
     _mentions: list[tuple[Mention, _Step]] = field(default_factory=list)
+    _starred: bool = False
     _seen: set[int] = field(default_factory=set)
     _queue: deque[_Step] = field(default_factory=deque)
     _later: deque[_Step] = field(default_factory=deque)
@@ -100,7 +92,9 @@ class _Walk:
             if not self._queue:
                 self._queue, self._later = self._later, self._queue
             step = self._queue.popleft()
-            if id(step.node) not in self._seen:
+            if step.node.alternative and step.certainty == "certain":
+                self._later.append(replace(step, certainty="possible"))
+            elif id(step.node) not in self._seen:
                 self._seen.add(id(step.node))
                 self.reached.add(step.node.name)
                 self._expand(step)
@@ -133,8 +127,6 @@ class _Walk:
             # The name is the same; in the chain it would only stand twice.
             certainty = step.certainty if node.update else "possible"
             self._follow(node.previous, certainty, step.before)
-        if node.alternative:
-            step = replace(step, certainty="possible")
         if not node.update:
             self._need(_bound_by(statement, node.name), step)
         code = statement.defines_code and not node.update
@@ -189,6 +181,9 @@ class _Walk:
             return
         if not self.graph.stars:
             self.undefined.setdefault(name, step.node.place)
+        if self._starred:
+            return  # all of them are known, with the shortest chain
+        self._starred = True
         surest: Certainty = step.certainty if len(self.graph.stars) == 1 else "possible"
         for where, statement in self.graph.stars:
             for imported in statement.imports:
@@ -244,66 +239,11 @@ def _bound_by(statement: Statement, name: str) -> Iterator[Imported]:
     return (i for i in statement.imports if i.bound == name or (i.bound is None and i.name != "*"))
 
 
-def _parse(notebook: Notebook) -> tuple[list[tuple[int, tuple[Statement, ...]]], list[_Broken]]:
-    parsed, broken = [], []
-    local = LocalModules(notebook.folder, _written(notebook))
-    for cell in notebook.cells:
-        if "skip-execution" in cell.tags:
-            continue
-        try:
-            parsed.append((cell.number, _statements(cell, local)))
-        except SyntaxError as error:
-            broken.append(_Broken(notebook.path.name, cell, error))
-    return parsed, broken
-
-
-def _statements(cell: Cell, local: LocalModules) -> tuple[Statement, ...]:
-    """Return a cell's statements, those of the scripts that it runs by `%run` among them."""
-    found = list(statements(cell.python))
-    for script, line in reversed(cell.runs):
-        at = next((n for n, statement in enumerate(found) if statement.line >= line), len(found))
-        found[at:at] = [statement.at(line) for statement in local.statements(script)]
-    return tuple(found)
-
-
-@dataclass(frozen=True)
-class _Broken:
-    """A cell that is not Python."""
-
-    notebook: str
-    cell: Cell
-    error: SyntaxError
-
-    def __str__(self) -> str:
-        error = _as_python_says(self.cell, self.error)
-        return f"{self.notebook}, {Place(self.cell.number, error.lineno or 1)}: {error.msg}".partition("\n")[
-            0
-        ]
-
-    def binds(self, names: Iterable[str]) -> bool:
-        """Whether its text seems to bind one of `names`: then serving may need what the cell was meant to define."""
-        return any(
-            re.search(_BINDING.format(name=re.escape(name)), self.cell.python, re.MULTILINE) for name in names
-        )
-
-
-def _as_python_says(cell: Cell, error: SyntaxError) -> SyntaxError:
-    """Return Python's own error for the cell, whose words are clearer and whose line is the cell's."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a user's odd escape sequence
-            compile(cell.python, "<cell>", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-    except SyntaxError as own:
-        return own
-    except ValueError:
-        pass  # a null byte, for which Python has no line
-    return error
-
-
-def _check_broken(walk: _Walk, broken: Sequence[_Broken]) -> None:
+def _check_broken(walk: _Walk, broken: Sequence[Broken]) -> None:
     """Raise for a broken cell that binds what serving reaches; another is only worth a warning."""
+    needed = walk.reached | set(walk.undefined)
     for cell in broken:
-        if cell.binds(walk.reached | set(walk.undefined)):
+        if cell.binds(needed):
             raise NotebookError(str(cell))
 
 
@@ -317,7 +257,7 @@ def _check_served(notebook: Notebook, walk: _Walk) -> None:
             )
 
 
-def _missing(notebook: Notebook, entry: str, graph: Graph, broken: Sequence[_Broken]) -> NotebookError:
+def _missing(notebook: Notebook, entry: str, graph: Graph, broken: Sequence[Broken]) -> NotebookError:
     for cell in broken:
         if cell.binds([entry]):
             return NotebookError(str(cell))
@@ -326,10 +266,6 @@ def _missing(notebook: Notebook, entry: str, graph: Graph, broken: Sequence[_Bro
         f"{near[0]} ({graph.final[near[0]].place}) looks like it" if near else f"define {entry}(x) in a cell"
     )
     return NotebookError(f"{notebook.path.name}: no cell defines {entry}", hint=hint)
-
-
-def _written(notebook: Notebook) -> dict[str, str]:
-    return dict(cell.written for cell in notebook.cells if cell.written is not None)
 
 
 def _warnings(notebook: Notebook, walk: _Walk) -> Iterator[str]:

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from nbslim.analyzer.errors import NotebookError
 from nbslim.analyzer.syntax import Imported, Statement, statements
+from nbslim.analyzer.types import Notebook
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,21 @@ class LocalModules:
     folder: Path
     written: Mapping[str, str] = field(default_factory=dict)
     """Path relative to the folder (POSIX) to text, for `%%writefile` cells."""
+
+    @classmethod
+    def beside(cls, notebook: Notebook) -> LocalModules:
+        """Return what lies beside a notebook or is written there by its cells."""
+        written = dict(cell.written for cell in notebook.cells if cell.written is not None)
+        return cls(notebook.folder, {str(PurePosixPath(path)): text for path, text in written.items()})
+
+    def has(self, module: str) -> bool:
+        """Tell whether a dotted module lies here, be it compiled, in a namespace or written by a cell."""
+        top = module.partition(".")[0]
+        if any(PurePosixPath(path).parts[0].removesuffix(".py") == top for path in self.written):
+            return True
+        if (self.folder / f"{top}.py").is_file() or any(self.folder.glob(f"{top}.*.so")):
+            return True
+        return any((self.folder / top).glob("**/*.py"))
 
     def files(self, imported: Imported, importer: str | None = None) -> tuple[str, ...]:
         """Return the files that `imported` loads: packages on the way, the module, a submodule taken by name.

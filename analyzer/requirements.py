@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from nbslim.analyzer.errors import NotebookError
+from nbslim.analyzer.local import LocalModules
 from nbslim.analyzer.types import Cell, Notebook, Place, Requirements
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
@@ -285,24 +286,13 @@ def _read_install(text: str, where: str, into: _Collected) -> None:
 
 
 def _from_modules(notebook: Notebook, modules: Collection[str]) -> Requirements:
-    written = {Path(cell.written[0]).parts[0].removesuffix(".py") for cell in notebook.cells if cell.written}
-    foreign = sorted(module for module in modules if not _is_known(module, notebook.folder, written))
+    local = LocalModules.beside(notebook)
+    foreign = sorted(m for m in modules if m.partition(".")[0] not in _STDLIB and not local.has(m))
     shared = [module for module in foreign if module in _SHARED]
     names = sorted({_distribution(module) for module in foreign if module not in _SHARED})
     told = [f"nothing declares the requirements; the imports suggest {', '.join(names)}"] if names else []
     told += [f"no distribution is known for the module {module}; declare it" for module in shared]
     return Requirements(tuple(names), "the imports", tuple(told))
-
-
-def _is_known(module: str, folder: Path, written: Collection[str]) -> bool:
-    top = module.partition(".")[0]
-    return top in _STDLIB or top in written or _is_local(top, folder)
-
-
-def _is_local(top: str, folder: Path) -> bool:
-    if (folder / f"{top}.py").is_file() or any(folder.glob(f"{top}.*.so")):
-        return True
-    return any((folder / top).glob("**/*.py"))
 
 
 def _distribution(module: str) -> str:

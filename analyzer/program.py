@@ -1,0 +1,82 @@
+"""The notebook as one program: what its cells do in the order in which they run, and cells that are no Python."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from nbslim.analyzer.local import LocalModules
+from nbslim.analyzer.syntax import Imported, Statement, statements
+from nbslim.analyzer.types import Cell, Notebook, Place
+
+_DEFINES = re.compile(r"\s*(?:async\s+)?(?:def|class)\s+(\w+)")
+_IMPORTS = re.compile(r".*\bimport\b(.*)")
+_ASSIGNS = re.compile(r"(?<![=!<>])=(?!=)")
+_WORD = re.compile(r"[^\W\d]\w*")
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A cell that is not Python."""
+
+    notebook: str
+    cell: Cell
+    error: SyntaxError
+
+    def __str__(self) -> str:
+        place = Place(self.cell.number, self.error.lineno or 1)
+        message = self.error.msg.partition("\n")[0]
+        return f"{self.notebook}, {place}: {message}"
+
+    def binds(self, names: Collection[str]) -> bool:
+        """Whether its text seems to bind one of `names`: then serving may need what the cell was meant to define."""
+        return any(name in names for line in self.cell.python.splitlines() for name in _bound(line))
+
+
+@dataclass(frozen=True)
+class Program:
+    """The statements of all cells with the cells' numbers, in order, and the cells that have none to give."""
+
+    statements: tuple[tuple[int, Statement], ...]
+    broken: tuple[Broken, ...]
+    local: LocalModules
+
+    @property
+    def imports(self) -> Iterator[Imported]:
+        """All that any statement imports, at once or later."""
+        return (i for _, s in self.statements for i in (*s.imports, *s.body.imports))
+
+
+def read_program(notebook: Notebook) -> Program:
+    """Return what the cells of `notebook` do, without those that are tagged to be skipped."""
+    found: list[tuple[int, Statement]] = []
+    broken: list[Broken] = []
+    local = LocalModules.beside(notebook)
+    for cell in notebook.cells:
+        if "skip-execution" in cell.tags:
+            continue
+        try:
+            found += [(cell.number, statement) for statement in _statements(cell, local)]
+        except SyntaxError as error:
+            broken.append(Broken(notebook.path.name, cell, error))
+    return Program(tuple(found), tuple(broken), local)
+
+
+def _statements(cell: Cell, local: LocalModules) -> list[Statement]:
+    """Return a cell's statements, those of the scripts that it runs by `%run` among them."""
+    found = list(statements(cell.python))
+    for script, line in reversed(cell.runs):
+        at = next((n for n, statement in enumerate(found) if statement.line >= line), len(found))
+        found[at:at] = [statement.at(line) for statement in local.statements(script)]
+    return found
+
+
+def _bound(line: str) -> list[str]:
+    """Return the names that a line of broken text may define, import or assign, or change by an item."""
+    if defines := _DEFINES.match(line):
+        return [defines[1]]
+    if imports := _IMPORTS.match(line):
+        return _WORD.findall(imports[1])
+    *targets, _ = _ASSIGNS.split(line)
+    return [name for target in targets for name in _WORD.findall(target)]
