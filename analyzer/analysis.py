@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from nbslim.analyzer.distributions import Installed
+from nbslim.analyzer.names import is_standard, top_of
 from nbslim.analyzer.types import (
     Analysis,
     Certainty,
@@ -20,14 +20,6 @@ from nbslim.analyzer.types import (
 )
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
-
-# Standard modules of some Python that notebooks use and not of all; some live on as distributions.
-_ONCE_STANDARD = frozenset(
-    (  # noqa: SIM905 - a list would take thirty lines
-        "aifc asynchat asyncore audioop binhex cgi cgitb chunk crypt distutils formatter imghdr imp lib2to3 mailcap "
-        "msilib nis nntplib ossaudiodev parser pipes smtpd sndhdr spwd sunau symbol telnetlib tomllib uu xdrlib"
-    ).split()
-)
 
 
 @dataclass(frozen=True)
@@ -74,12 +66,9 @@ def analyze(
 
 def _is_ours(module: str, closure: Closure, installed: Installed) -> bool:
     """Tell whether a module is the standard library's or lies beside the notebook."""
-    top = module.partition(".")[0]
-    if top in {file.partition("/")[0].removesuffix(".py") for file in closure.local_files}:
+    if top_of(module) in {top_of(file.partition("/")[0]) for file in closure.local_files}:
         return True
-    if top in _ONCE_STANDARD:
-        return not installed.provides(module)
-    return top in sys.stdlib_module_names
+    return is_standard(module, in_all=installed.provides(module))
 
 
 def _direct(needed: Iterable[NeededImport], installed: Installed) -> dict[str, _Evidence]:
@@ -93,7 +82,7 @@ def _direct(needed: Iterable[NeededImport], installed: Installed) -> dict[str, _
 
 def _joined(imports: list[NeededImport]) -> _Evidence:
     strongest = min((_Evidence(one.certainty, one.why) for one in imports), key=lambda e: e.strength)
-    tops = tuple(sorted({one.module.partition(".")[0] for one in imports}))
+    tops = tuple(sorted({top_of(one.module) for one in imports}))
     return _Evidence(strongest.certainty, strongest.why, tops)
 
 
@@ -167,7 +156,7 @@ def _missing(notebook: Notebook, needed: Iterable[NeededImport], installed: Inst
         if one.optional or installed.provides(one.module):
             continue
         # the last part may be no module: `from numpyy import array`
-        top = one.module.partition(".")[0]
+        top = top_of(one.module)
         module = one.module if installed.provides(top) else top
         place = f", {one.why[-1].place}" if one.why else ""
         yield f"{notebook.path.name}{place}: no installed distribution provides {module}"

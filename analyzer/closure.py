@@ -12,6 +12,7 @@ from nbslim.analyzer.errors import NotebookError
 from nbslim.analyzer.graph import Graph, Node, build_graph
 from nbslim.analyzer.hidden import FUNCTIONS
 from nbslim.analyzer.local import LocalModules
+from nbslim.analyzer.names import top_of
 from nbslim.analyzer.program import Broken, read_program
 from nbslim.analyzer.syntax import Body, Imported, Mention, Opaque, Statement
 from nbslim.analyzer.types import Certainty, Closure, Link, NeededImport, Notebook, Place
@@ -109,7 +110,7 @@ class _Walk:
                 yield needed
 
     def _hidden(self) -> Iterator[NeededImport]:
-        libraries = {module.partition(".")[0] for module in self.imports}
+        libraries = {top_of(module) for module in self.imports}
         for mention, step in self._mentions:
             for library in sorted(FUNCTIONS[mention.name].keys() & libraries):
                 cell, hidden = step.node.place.cell, FUNCTIONS[mention.name][library]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from nbslim.analyzer.errors import NotebookError
+from nbslim.analyzer.names import top_of
 from nbslim.analyzer.syntax import Imported, Statement, statements
 from nbslim.analyzer.types import Notebook
 
@@ -27,7 +28,7 @@ class LocalModules:
 
     def has(self, module: str) -> bool:
         """Tell whether a dotted module lies here, be it compiled, in a namespace or written by a cell."""
-        top = module.partition(".")[0]
+        top = top_of(module)
         if any(PurePosixPath(path).parts[0].removesuffix(".py") == top for path in self.written):
             return True
         if (self.folder / f"{top}.py").is_file() or any(self.folder.glob(f"{top}.*.so")):

@@ -68,10 +68,15 @@ def _kept(analysis: Analysis) -> str:
     if not analysis.serving:
         return "kept: nothing but Python itself"
     rows = [(d.name, d.version, _size(d.bytes), d.certainty) for d in analysis.serving]
-    lines = ["kept"]
+    lines = ["kept", *_legend(analysis)]
     for kept, row in zip(analysis.serving, _table(rows)):
         lines += [row, _wrapped(_reason(kept), "    ", "      ")]
     return "\n".join(lines)
+
+
+def _legend(analysis: Analysis) -> Iterator[str]:
+    if any(kept.certainty == "possible" for kept in analysis.serving):
+        yield "  certain: code that serves names it; possible: only a value's history does, and packing settles it"
 
 
 def _reason(kept: ServingDistribution) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 from nbslim.analyzer.errors import NotebookError
 from nbslim.analyzer.local import LocalModules
+from nbslim.analyzer.names import SHARED, is_standard
 from nbslim.analyzer.types import Cell, Notebook, Place, Requirements
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
@@ -62,14 +63,6 @@ _DISTRIBUTIONS = {
     "yaml": "pyyaml",
     "zmq": "pyzmq",
 }
-# Owned by nobody: only what lies below them belongs to a distribution.
-_SHARED = frozenset(["azure", "google", "google.cloud"])
-# The standard library of a notebook's Python may hold what nbslim's own no longer or not yet does.
-_STDLIB = (
-    sys.stdlib_module_names
-    | {"__main__", "asynchat", "asyncore", "binhex", "cgi", "cgitb", "compression", "crypt", "distutils"}
-    | {"imghdr", "imp", "nntplib", "pipes", "smtpd", "sndhdr", "telnetlib", "tomllib", "uu", "xdrlib"}
-)
 
 
 def declared_requirements(notebook: Notebook, modules: Collection[str]) -> Requirements:
@@ -287,9 +280,9 @@ def _read_install(text: str, where: str, into: _Collected) -> None:
 
 def _from_modules(notebook: Notebook, modules: Collection[str]) -> Requirements:
     local = LocalModules.beside(notebook)
-    foreign = sorted(m for m in modules if m.partition(".")[0] not in _STDLIB and not local.has(m))
-    shared = [module for module in foreign if module in _SHARED]
-    names = sorted({_distribution(module) for module in foreign if module not in _SHARED})
+    foreign = sorted(m for m in modules if not is_standard(m) and not local.has(m))
+    shared = [module for module in foreign if module in SHARED]
+    names = sorted({_distribution(module) for module in foreign if module not in SHARED})
     told = [f"nothing declares the requirements; the imports suggest {', '.join(names)}"] if names else []
     told += [f"no distribution is known for the module {module}; declare it" for module in shared]
     return Requirements(tuple(names), "the imports", tuple(told))
@@ -302,4 +295,4 @@ def _distribution(module: str) -> str:
     known = next((prefix for prefix in prefixes if prefix in _DISTRIBUTIONS), None)
     if known:
         return _DISTRIBUTIONS[known]
-    return "-".join(parts) if parts[0] in _SHARED else parts[0]
+    return "-".join(parts) if parts[0] in SHARED else parts[0]

@@ -6,10 +6,8 @@ from collections.abc import Collection
 from dataclasses import replace
 from pathlib import PurePosixPath
 
+from nbslim.analyzer.names import family
 from nbslim.analyzer.types import Closure, Link, NeededImport, Place
-
-# Many distributions share these names; only what lies below them tells one from the other.
-_SHARED = ("google.cloud", "google", "azure")
 
 
 def settle(closure: Closure, modules: Collection[str], functions: Collection[Place] | None = None) -> Closure:
@@ -23,26 +21,19 @@ def settle(closure: Closure, modules: Collection[str], functions: Collection[Pla
     """
     brought = _brought(closure, modules)
     foreign = {module for module in modules if not _files(closure, module)}
-    families = {_family(module) for module in foreign | brought}
+    families = {family(module) for module in foreign | brought}
     kept = [replace(n, certainty="certain") for n in closure.imports if _stays(n, families, functions)]
-    known = {_family(needed.module) for needed in kept}
+    known = {family(needed.module) for needed in kept}
     name, place = next(iter(closure.entry_points.items()))
-    unknown = sorted(module for module in foreign if _family(module) not in known)
+    unknown = sorted(module for module in foreign if family(module) not in known)
     added = [NeededImport(module, "certain", (Link(name, place),)) for module in unknown]
     return replace(closure, imports=tuple(sorted([*kept, *added], key=lambda needed: needed.module)))
 
 
 def _stays(needed: NeededImport, families: Collection[str], functions: Collection[Place] | None) -> bool:
-    if needed.certainty == "certain" or _family(needed.module) in families:
+    if needed.certainty == "certain" or family(needed.module) in families:
         return True
     return needed.function is not None and (functions is None or needed.function in functions)
-
-
-def _family(module: str) -> str:
-    """Return the part of a dotted name that tells its distribution, as far as a name can."""
-    shared = next((name for name in _SHARED if module.startswith(f"{name}.")), None)
-    parts = module.split(".")
-    return ".".join(parts[: shared.count(".") + 2]) if shared else parts[0]
 
 
 def _brought(closure: Closure, modules: Collection[str]) -> set[str]:

@@ -76,6 +76,7 @@ def test_text_tells_all():
         "entry points: predictor (cell 5, line 3), validator (cell 6, line 1)\n"
         "\n"
         "kept\n"
+        "  certain: code that serves names it; possible: only a value's history does, and packing settles it\n"
         "  scikit-learn  1.5.2   38.4 MB  certain\n"
         "    predictor (cell 5, line 3) → model (cell 3, line 2) → sklearn (cell 1, line 1)\n"
         "  scipy         1.14.1   9.9 kB  possible\n"
@@ -89,6 +90,10 @@ def test_text_tells_all():
         "\n"
         "warning: cell 3, line 5: star import\n"
     )
+
+
+def test_certainty_is_explained_where_it_differs():
+    assert "certain: code" not in to_text(replace(ANALYSIS, serving=ANALYSIS.serving[:1]))
 
 
 def test_nothing_kept_and_nothing_dropped_is_said():
