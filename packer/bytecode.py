@@ -86,7 +86,7 @@ def _compile_part(enclosure: Enclosure, sources: Sequence[Path]) -> None:
         return
     inside = [f"/{source.relative_to(enclosure.tree)}" for source in sources]
     command, environment = enclosure.command(
-        ["-I", "-S", "-c", _SCRIPT.read_text()], environment={}, writable=True
+        ["-I", "-S", "-B", "-c", _SCRIPT.read_text()], environment={}, writable=True
     )
     pairs = json.dumps([(enclosure.path(path), path) for path in inside])
     result = subprocess.run(

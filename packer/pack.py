@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from nbslim.analyzer import Analysis, NotebookError, pickled_modules, settle
+from nbslim.analyzer import Analysis, NotebookError, pickled_functions, pickled_modules, settle
 from nbslim.packer import buildah
 from nbslim.packer.bundle import LocalModules, leave_bundle, write_manifest
 from nbslim.packer.distributions import total_bytes
@@ -166,8 +166,9 @@ def _execute(job: _Job) -> Execution:
 
 def _slim(job: _Job, execution: Execution) -> tuple[Analysis, Rung]:
     workspace, closure = job.workspace, job.found.closure
-    installed, modules = installed_in(job.environment), _pickled(job)
-    analysis = settled(job.found, settle(closure, modules), installed)
+    pickled = (workspace.bundle / "entry_points.pickle").read_bytes()
+    installed, modules = installed_in(job.environment), _modules(job, pickled)
+    analysis = settled(job.found, settle(closure, modules, pickled_functions(pickled)), installed)
     local = LocalModules(workspace.work, workspace.bundle / "modules", execution.local_modules)
     local.add_files(closure.local_files)
     for module in sorted(modules):
@@ -179,9 +180,9 @@ def _slim(job: _Job, execution: Execution) -> tuple[Analysis, Rung]:
     return analysis, rung
 
 
-def _pickled(job: _Job) -> set[str]:
+def _modules(job: _Job, pickled: bytes) -> set[str]:
     """Return the modules that the pickled entry points refer to. Raises ExecutionError for the notebook itself."""
-    modules = pickled_modules((job.workspace.bundle / "entry_points.pickle").read_bytes())
+    modules = pickled_modules(pickled)
     if "__main__" in modules:
         message = f"{job.notebook}: the pickled predictor refers to the notebook by name (__main__)"
         hint = "remove a decorator such as lru_cache from it, or move it to a module"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,12 @@ def packed(tmp_path_factory, request):
             request.config.stash.setdefault(RECEIPTS, {})[case.name, engine] = done[case, engine].receipt
         return done[case, engine]
 
-    return pack
+    yield pack
+    for image in done.values():
+        if image.engine == "buildah":
+            subprocess.run(
+                ["buildah", "rmi", "--force", image.receipt["reference"]], check=False, capture_output=True
+            )
 
 
 def pytest_terminal_summary(terminalreporter, config):

@@ -143,6 +143,24 @@ CASES = {
         ["import importlib\nnp = importlib.import_module('numpy')", "def predictor(x): return np.sum(x)"],
         {"numpy": "certain", "importlib": "possible"},
     ),
+    "annotations of local variables are none": (
+        [
+            "import pandas as pd\nimport numpy as np",
+            "def predictor(x):\n    t: pd.DataFrame = x\n    class A:\n        y: np.array\n    return A",
+        ],
+        {"numpy": "certain"},
+    ),
+    "a constant names the module that is imported": (
+        [
+            "import importlib\nNAME = 'numpy'\nOTHER = 'scipy'\nother = importlib.import_module(OTHER)",
+            "OTHER = other.x\ndef predictor(x): return importlib.import_module(NAME).sum(other)",
+        ],
+        {"numpy": "certain", "scipy": "possible", "importlib": "certain"},
+    ),
+    "a parameter is no constant": (
+        ["NAME = 'numpy'", "def load(NAME): return __import__(NAME)\ndef predictor(x): return load(x)"],
+        {},
+    ),
     "a global that a function sets counts": (
         [
             "import numpy as np\nm = None",
