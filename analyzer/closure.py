@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 import difflib
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from nbslim.analyzer.errors import NotebookError
@@ -145,14 +145,15 @@ class _Walk:
         step = replace(step, certainty="possible")
         named = [i for i in statement.imports if i.bound is None and i.name != "*"]
         self._need(named, step)
-        self._note(statement.opaque, step)
+        self._note(statement.opaque, step, step.node.uses)
         for name in sorted(statement.uses):
             self._use(name, step, "possible")
         for file in sorted(statement.files & step.node.uses.keys()):
             self._follow(step.node.uses[file], "possible", step)
 
     def _follow_body(self, step: _Step, body: Body) -> None:
-        self._note(body.opaque, step)
+        held = {name: self.graph.final[name] for name in body.names if name in self.graph.final}
+        self._note(body.opaque, step, held)
         self._need(body.imports, step)
         # Only what is called while serving counts: what a library did for a value, the value itself shows.
         self._mentions += [(mention, step) for mention in body.mentions]
@@ -162,9 +163,15 @@ class _Walk:
             elif name in body.names:
                 self._unbound(name, step)
 
-    def _note(self, opaque: Iterable[Opaque], step: _Step) -> None:
-        cell = step.node.place.cell
-        self.opaque += [(Place(cell, one.line), one, step.certainty) for one in opaque]
+    def _note(self, opaque: Iterable[Opaque], step: _Step, held: Mapping[str, Node | None]) -> None:
+        """Remember what cannot be followed; a module's name that a variable holds once and for all can."""
+        for one in opaque:
+            node = held.get(one.variable or "")
+            text = node.statement.text if node and not node.update and not node.previous else None
+            if text is None:
+                self.opaque.append((Place(step.node.place.cell, one.line), one, step.certainty))
+            else:
+                self._need([one.importing(text)], step)
 
     def _use(self, name: str, step: _Step, certainty: Certainty) -> None:
         if name in step.node.uses:

@@ -54,6 +54,14 @@ class Opaque:
     line: int
     served: bool = True
     """Whether it can work at all in a function that is served outside Jupyter."""
+    variable: str | None = None
+    """The name that holds the name of the module which it imports."""
+    function: int | None = None
+    """Line of the innermost function around it."""
+
+    def importing(self, text: str) -> Imported:
+        """Return what it imports if its variable holds `text`."""
+        return replace(_named(text, self.line), function=self.function)
 
 
 @dataclass(frozen=True)
@@ -76,6 +84,15 @@ class Body:
     mentions: tuple[Mention, ...] = ()
     files: frozenset[str] = frozenset()
     """What looks like a file's name."""
+
+    def at(self, line: int) -> Body:
+        """Return it as if all of it stood in one line."""
+        return replace(
+            self,
+            imports=tuple(replace(imported, line=line) for imported in self.imports),
+            opaque=tuple(replace(opaque, line=line) for opaque in self.opaque),
+            mentions=tuple(replace(mention, line=line) for mention in self.mentions),
+        )
 
 
 @dataclass(frozen=True)
@@ -105,12 +122,18 @@ class Statement:
     """Whether what it binds is code (a function, class or lambda) and not a computed value."""
     plain_if_builtin: frozenset[str] | None = None
     """If not None, the value holds nothing of what it was computed from, as long as these names are the builtins."""
+    text: str | None = None
+    """The literal text that it assigns."""
 
     def at(self, line: int) -> Statement:
         """Return it as if all of it stood in one line: that which runs its file."""
-        imports = tuple(replace(imported, line=line, function=None) for imported in self.imports)
-        inner = tuple(replace(imported, line=line) for imported in self.body.imports)
-        return replace(self, line=line, imports=imports, body=replace(self.body, imports=inner))
+        return replace(
+            self,
+            line=line,
+            imports=tuple(replace(imported, line=line) for imported in self.imports),
+            opaque=tuple(replace(opaque, line=line) for opaque in self.opaque),
+            body=self.body.at(line),
+        )
 
 
 @dataclass(frozen=True)
@@ -246,7 +269,8 @@ class _Reader:
         if isinstance(node, (cst.Assign, cst.AnnAssign)) and node.value is not None:
             plain = _plain(node.value)
             lambda_alone = isinstance(node.value, cst.Lambda) and not statement.uses
-            return replace(statement, plain_if_builtin=plain, defines_code=lambda_alone)
+            text = _string(node.value) if all(map(str.isidentifier, _targets(node))) else None
+            return replace(statement, plain_if_builtin=plain, defines_code=lambda_alone, text=text)
         return statement
 
     def _definition(self, node: cst.FunctionDef | cst.ClassDef, context: _Context) -> Statement:
@@ -265,10 +289,10 @@ class _Reader:
     def _statement(
         self, node: cst.CSTNode, code: str, context: _Context, parts: Iterable[cst.CSTNode] | None = None
     ) -> Statement:
-        scope = Scope(code)
         found = _Finder(self, context)
         for part in (node,) if parts is None else parts:
             part.visit(found)
+        scope = Scope(self.code(node.visit(_Unannotated())) if found.annotated else code)  # type: ignore[arg-type]
         now = found.at_once.body(scope.uses)
         return Statement(
             line=self.line(node),
@@ -320,6 +344,7 @@ class _Finder(cst.CSTVisitor):
         self.calls: list[tuple[str, frozenset[str]]] = []
         self.functions: list[int] = []
         self.optional = int(context.optional)
+        self.annotated = False
 
     @property
     def found(self) -> _Found:
@@ -419,6 +444,7 @@ class _Finder(cst.CSTVisitor):
         self._store(node.target)
 
     def visit_AnnAssign(self, node: cst.AnnAssign) -> None:
+        self.annotated = self.annotated or bool(self.functions)
         self._store(node.target)
 
     def visit_Del(self, node: cst.Del) -> None:
@@ -437,12 +463,15 @@ class _Finder(cst.CSTVisitor):
             self.updates.update(_roots([node]))
 
     def _dynamic_import(self, node: cst.Call) -> None:
-        value = _string(node.args[0].value) if node.args else None
-        if value is not None:
-            module = value.lstrip(".")
-            self._add(Imported(module, self._line(node), level=len(value) - len(module)))
-        else:
-            self.found.opaque.append(Opaque("a computed module name", self._line(node)))
+        named = node.args[0].value if node.args else None
+        text = _string(named) if named else None
+        if text is not None:
+            self._add(_named(text, self._line(node)))
+            return
+        variable = _dotted(named) if isinstance(named, cst.Name) else None
+        function = self.functions[-1] if self.functions else None
+        computed = Opaque("a computed module name", self._line(node), variable=variable, function=function)
+        self.found.opaque.append(computed)
 
     def _add(self, imported: Imported) -> None:
         function = self.functions[-1] if self.functions else None
@@ -451,6 +480,35 @@ class _Finder(cst.CSTVisitor):
 
     def _line(self, node: cst.CSTNode) -> int:
         return self.reader.line(node)
+
+
+class _Unannotated(cst.CSTTransformer):
+    """Takes away the annotations of functions' own variables, which symtable counts and Python never evaluates."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scopes: list[type[cst.CSTNode]] = []
+
+    def visit_FunctionDef(self, node: cst.FunctionDef) -> None:
+        self.scopes.append(cst.FunctionDef)
+
+    def visit_ClassDef(self, node: cst.ClassDef) -> None:
+        self.scopes.append(cst.ClassDef)
+
+    def leave_FunctionDef(
+        self, original_node: cst.FunctionDef, updated_node: cst.FunctionDef
+    ) -> cst.FunctionDef:
+        self.scopes.pop()
+        return updated_node
+
+    def leave_ClassDef(self, original_node: cst.ClassDef, updated_node: cst.ClassDef) -> cst.ClassDef:
+        self.scopes.pop()
+        return updated_node
+
+    def leave_AnnAssign(self, original_node: cst.AnnAssign, updated_node: cst.AnnAssign) -> cst.AnnAssign:
+        if self.scopes[-1:] != [cst.FunctionDef]:
+            return updated_node
+        return updated_node.with_changes(annotation=cst.Annotation(cst.Name("None")))
 
 
 def _evaluated(node: cst.FunctionDef) -> Iterator[cst.CSTNode]:
@@ -467,6 +525,18 @@ def _evaluated(node: cst.FunctionDef) -> Iterator[cst.CSTNode]:
 def _parameters(parameters: cst.Parameters) -> Iterator[cst.Param]:
     yield from (*parameters.posonly_params, *parameters.params, *parameters.kwonly_params)
     yield from (p for p in (parameters.star_arg, parameters.star_kwarg) if isinstance(p, cst.Param))
+
+
+def _targets(node: cst.Assign | cst.AnnAssign) -> Iterator[str]:
+    """Yield what is assigned to, as far as it is made of names."""
+    targets = [target.target for target in node.targets] if isinstance(node, cst.Assign) else [node.target]
+    return map(_dotted, targets)
+
+
+def _named(text: str, line: int) -> Imported:
+    """Return the import of a module that a string names, with dots before it where it is relative."""
+    module = text.lstrip(".")
+    return Imported(module, line, level=len(text) - len(module))
 
 
 def _string(node: cst.CSTNode) -> str | None:
