@@ -56,16 +56,20 @@ def build_graph(statements: Iterable[tuple[int, Statement]]) -> Graph:
             stars.append((place, statement))
         reads = statement.uses | statement.bases | statement.files
         read = {name: last[name] for name in reads if name in last}
-        if statement.deletes:
-            for name in statement.binds:
-                last.pop(name, None)
-            continue
         for name in sorted(_updated(statement, last)):
             last[name] = Node(name, place, statement, last.get(name), read, update=True)
+        if statement.deletes:
+            _forget(statement, last)
+            continue
         for name in statement.binds:
             previous = last.get(name) if statement.conditional else None
             last[name] = Node(name, place, statement, previous, read)
     return Graph(last, tuple(stars))
+
+
+def _forget(statement: Statement, last: dict[str, Node]) -> None:
+    for name in () if statement.conditional else statement.binds:
+        last.pop(name, None)
 
 
 def _updated(statement: Statement, last: Mapping[str, Node]) -> set[str]:

@@ -9,33 +9,38 @@ class Scope:
     """What `symtable` says of a piece of code: exact where walking nodes would have to repeat Python's rules."""
 
     def __init__(self, code: str) -> None:
-        self._uses: set[str] = set()
-        self._deferred: set[str] = set()
-        self._global_stores: set[str] = set()
         table = symtable.symtable(code, "<cell>", "exec")
-        self.binds = frozenset(
-            s.get_name() for s in table.get_symbols() if s.is_assigned() or s.is_imported()
-        )
-        self._uses |= {s.get_name() for s in table.get_symbols() if s.is_referenced()}
+        self.binds = {s.get_name() for s in table.get_symbols() if s.is_assigned() or s.is_imported()}
+        """Names that are bound when the code runs."""
+        self.uses = {s.get_name() for s in table.get_symbols() if s.is_referenced()}
+        """Names that are read when the code runs."""
+        self.deferred: set[str] = set()
+        """Names that functions in it read, or bind by `global`, which no pickle of theirs leaves out either."""
+        self.global_stores: set[str] = set()
+        """Names that functions in it bind by `global`."""
         for child in table.get_children():
             self._descend(child, later=False)
-        self.uses, self.deferred = frozenset(self._uses), frozenset(self._deferred)
-        self.global_stores = frozenset(self._global_stores)
 
     def _descend(self, table: symtable.SymbolTable, *, later: bool) -> None:
         comprehension = table.get_name() in ("listcomp", "setcomp", "dictcomp", "genexpr")
         later = later or (table.get_type() == "function" and not comprehension)
         for symbol in table.get_symbols():
             if symbol.is_global():
-                if symbol.is_referenced():
-                    (self._deferred if later else self._uses).add(symbol.get_name())
-                if later and symbol.is_assigned():
-                    self._global_stores.add(symbol.get_name())
+                self._add(symbol, later=later)
         for child in table.get_children():
             self._descend(child, later=later)
+
+    def _add(self, symbol: symtable.Symbol, *, later: bool) -> None:
+        name = symbol.get_name()
+        if symbol.is_assigned():
+            (self.global_stores if later else self.binds).add(name)
+        if later:
+            self.deferred.add(name)
+        elif symbol.is_referenced():
+            self.uses.add(name)
 
 
 def names_in(code: str) -> frozenset[str]:
     """Return the names that `code` reads from outside, at once or later. Raises SyntaxError."""
     scope = Scope(code)
-    return scope.uses | scope.deferred
+    return frozenset(scope.uses | scope.deferred)

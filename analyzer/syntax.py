@@ -266,6 +266,8 @@ class _Reader:
         )
         if isinstance(node, cst.Del):
             return replace(statement, deletes=True)
+        if isinstance(node, cst.AugAssign):  # symtable says that it stores the name, and not that it reads it
+            return replace(statement, uses=statement.uses | statement.binds)
         if isinstance(node, (cst.Assign, cst.AnnAssign)) and node.value is not None:
             plain = _plain(node.value)
             lambda_alone = isinstance(node.value, cst.Lambda) and not statement.uses
@@ -296,10 +298,10 @@ class _Reader:
         now = found.at_once.body(scope.uses)
         return Statement(
             line=self.line(node),
-            binds=scope.binds,
+            binds=frozenset(scope.binds),
             uses=now.names,
             body=found.deferred.body(scope.deferred),
-            updates=frozenset(found.updates) | scope.global_stores,
+            updates=frozenset(found.updates | scope.global_stores),
             calls=tuple(found.calls),
             imports=now.imports,
             opaque=now.opaque,
@@ -323,9 +325,9 @@ class _Found:
     names: frozenset[str] = frozenset()
     """Names in literal code that is handed to `eval` or `exec`."""
 
-    def body(self, names: frozenset[str]) -> Body:
+    def body(self, names: Iterable[str]) -> Body:
         return Body(
-            self.names | names,
+            self.names.union(names),
             tuple(self.imports),
             tuple(self.opaque),
             tuple(self.mentions),

@@ -150,6 +150,21 @@ CASES = {
         ],
         {"numpy": "certain"},
     ),
+    "a sum goes on with what it was": (
+        ["import numpy as np\nt = np.zeros(3)", "t += 1", "def predictor(x): return x > t"],
+        {"numpy": "possible"},
+    ),
+    "a served function may count in a global": (
+        [
+            "import numpy as np\nn = np.int64(0)",
+            "def predictor(x):\n    global n\n    n += 1\n    return x",
+        ],
+        {"numpy": "possible"},
+    ),
+    "a walrus in a comprehension binds outside of it": (
+        ["import pandas as pd\n[t := s for s in pd.f()]", "def predictor(x): return t"],
+        {"pandas": "possible"},
+    ),
     "a constant names the module that is imported": (
         [
             "import importlib\nNAME = 'numpy'\nOTHER = 'scipy'\nother = importlib.import_module(OTHER)",
