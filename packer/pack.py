@@ -18,6 +18,7 @@ from nbslim.packer.execute import Execution, Settings, copy_folder, execute
 from nbslim.packer.image import LAYERS, Parts, config
 from nbslim.packer.interpreter import Interpreter, assemble_interpreter, describe
 from nbslim.packer.oci import WrittenImage, write_archive
+from nbslim.packer.pins import check_pins
 from nbslim.packer.prepare import Plan, install, installed_in, plan, settled
 from nbslim.packer.receipt import Clock, Receipt
 from nbslim.packer.slim import Rung, slim_to_packages
@@ -174,6 +175,7 @@ def _slim(job: _Job, execution: Execution) -> tuple[Analysis, Rung]:
     for module in sorted(modules):
         local.add(module)
     serving = {distribution.name: distribution.version for distribution in analysis.serving}
+    check_pins(serving, runtime_requirements())
     write_manifest(workspace.bundle, name=_name(job.found), python=analysis.python, serving=serving)
     parts = Parts(job.interpreter, job.environment.site_packages, job.runtime, workspace.bundle, job.cache)
     rung = slim_to_packages(parts, serving, installed, workspace.tree, add_local=local.add, name=job.notebook)

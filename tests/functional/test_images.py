@@ -100,7 +100,7 @@ def test_host_paths_would_be_found(tmp_path):
         member = tarfile.TarInfo("config")
         member.size = len(HOST_PATHS[0])
         file.addfile(member, io.BytesIO(HOST_PATHS[0]))
-    assert [part.host_paths for part in scanned(archive)] == [(("config", HOST_PATHS[0]),)]
+    assert next(hit for part in scanned(archive) for hit in part.host_paths) == ("config", HOST_PATHS[0])
 
 
 def test_packages_level_is_small(image):
@@ -138,17 +138,10 @@ class Part:
     is_layer: bool
 
 
-HOST_PATHS = tuple(
-    path.encode()
-    for path in (
-        str(CACHE),
-        str(ROOT),
-        f"{Path.home()}/.",
-        "/.pyenv/",
-        f"{sys.base_prefix}/",
-        tempfile.gettempdir() + "/pytest-",
-    )
-)
+# The prefix of a system's own interpreter is the image's as well.
+PREFIX = [] if sys.base_prefix in ("/usr", "/usr/local") else [f"{sys.base_prefix}/"]
+FOLDERS = [str(CACHE), str(ROOT), f"{Path.home()}/.", "/.pyenv/", f"{tempfile.gettempdir()}/pytest-", *PREFIX]
+HOST_PATHS = tuple(folder.encode() for folder in FOLDERS)
 KNOWN: dict[str, Part] = {}
 
 

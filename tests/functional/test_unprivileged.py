@@ -1,0 +1,142 @@
+"""An ordinary user with no container engine packs, replays and serves."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+from support import ROOT, free_port, post, wait_until_ready
+from uv import find_uv_bin
+
+NOBODY = 65534
+SYSTEM_PYTHON = Path("/usr/bin/python3")
+KEPT = ("SSL_CERT", "UV_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+
+pytestmark = [
+    pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user needs root"),
+    pytest.mark.skipif(not SYSTEM_PYTHON.exists(), reason="a Python that every user may run is needed"),
+]
+
+
+@pytest.fixture(scope="module", name="home")
+def _home():
+    """A folder of the user's, with nbslim installed and nothing on PATH but a Python."""
+    home = Path(tempfile.mkdtemp(prefix="nbslim-user-"))
+    home.chmod(0o755)
+    for name in ("analyzer", "packer", "runtime"):
+        shutil.copytree(ROOT / name, home / "source" / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, home / "source")
+    venv = [find_uv_bin(), "venv", "--quiet", "--python", SYSTEM_PYTHON, home / "venv"]
+    install = [
+        find_uv_bin(),
+        "pip",
+        "install",
+        "--quiet",
+        "--compile-bytecode",
+        "--python",
+        home / "venv",
+        home / "source",
+    ]
+    for command in (venv, install):
+        subprocess.run(command, check=True)
+    for name in ("tmp", "cache", "work", "bin"):
+        (home / name).mkdir()
+        os.chown(home / name, NOBODY, NOBODY)
+    (home / "bin/python3").symlink_to(SYSTEM_PYTHON)
+    shutil.copytree(ROOT / "fixtures/centers_only", home / "work/centers")
+    yield home
+    shutil.rmtree(home)
+
+
+def variables(home: Path) -> dict[str, str]:
+    """The user's whole environment; how the network is reached is the machine's."""
+    kept = {name: value for name, value in os.environ.items() if name.upper().startswith(KEPT)}
+    own = {
+        "HOME": home / "work",
+        "TMPDIR": home / "tmp",
+        "NBSLIM_CACHE": home / "cache",
+        "PATH": home / "bin",
+    }
+    return {
+        **kept,
+        **{name: str(value) for name, value in own.items()},
+        "UV_CACHE_DIR": str(home / "cache/uv"),
+    }
+
+
+def as_user(home: Path, command: list[object], *, in_chroot: bool) -> dict[str, object]:
+    """Return how to start `command` as an ordinary user; from a chroot the kernel grants no user namespace."""
+    argv = [str(part) for part in command]
+    options = {"env": variables(home), "cwd": home / "work", "text": True}
+    if not in_chroot:
+        return {"args": argv, "user": NOBODY, "group": NOBODY, "extra_groups": [], **options}
+    other = home / "other-root"
+    other.mkdir(exist_ok=True)
+    script = (
+        f'mount --rbind / {other} && cd {home}/work && exec chroot --userspec={NOBODY}:{NOBODY} {other} "$@"'
+    )
+    settings = [f"{name}={value}" for name, value in variables(home).items()]
+    shell = [
+        "/usr/bin/unshare",
+        "--mount",
+        "/bin/sh",
+        "-c",
+        script,
+        "sh",
+        "/usr/bin/env",
+        "-i",
+        "-C",
+        f"{home}/work",
+    ]
+    return {"args": [*shell, *settings, *argv], "text": True}
+
+
+@pytest.mark.parametrize("method", ["user namespace", "loader"])
+def test_ordinary_user_packs_replays_and_serves(home, method):
+    in_chroot = method == "loader"
+    archive = home / f"work/{method.split()[0]}.oci.tar"
+    command = [
+        home / "venv/bin/nbslim",
+        "pack",
+        home / "work/centers/notebook.ipynb",
+        "--json",
+        "--output",
+        archive,
+    ]
+    result = subprocess.run(
+        **as_user(home, command, in_chroot=in_chroot),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stderr.startswith("engine: oci")
+    receipt = json.loads(result.stdout)
+    assert receipt["verified"]["samples"] == receipt["verified"]["equal"] == 5
+    if in_chroot or receipt["verified"]["method"] != "loader":  # some machines allow no user namespace at all
+        assert receipt["verified"]["method"] == method
+    serves(home, archive, in_chroot=in_chroot)
+    assert list((home / "cache/packs").iterdir()) == []
+    assert list((home / "tmp").iterdir()) == []
+
+
+def serves(home: Path, archive: Path, *, in_chroot: bool) -> None:
+    port = free_port()
+    command = [home / "venv/bin/nbslim", "serve", archive, "--port", port]
+    process = subprocess.Popen(**as_user(home, command, in_chroot=in_chroot), stderr=subprocess.PIPE)
+    try:
+        wait_until_ready(f"http://127.0.0.1:{port}")
+        status, answer = post(f"http://127.0.0.1:{port}", [0.0, 0.0])
+        assert (status, type(answer)) == (200, int) or status == 400
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
+        process.communicate()
