@@ -14,7 +14,7 @@ from nbslim.analyzer.hidden import FUNCTIONS
 from nbslim.analyzer.local import LocalModules
 from nbslim.analyzer.names import top_of
 from nbslim.analyzer.program import Broken, read_program
-from nbslim.analyzer.syntax import Body, Imported, Mention, Opaque, Statement
+from nbslim.analyzer.statement import Body, Imported, Mention, Opaque, Statement
 from nbslim.analyzer.types import Certainty, Closure, Link, NeededImport, Notebook, Place
 
 ENTRIES = ("predictor", "validator")

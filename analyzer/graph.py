@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from nbslim.analyzer.syntax import Statement
+from nbslim.analyzer.statement import Statement
 from nbslim.analyzer.types import Place
 
 

@@ -8,7 +8,8 @@ from pathlib import Path, PurePosixPath
 
 from nbslim.analyzer.errors import NotebookError
 from nbslim.analyzer.names import top_of
-from nbslim.analyzer.syntax import Imported, Statement, statements
+from nbslim.analyzer.statement import Imported, Statement
+from nbslim.analyzer.syntax import statements
 from nbslim.analyzer.types import Notebook
 
 

@@ -7,7 +7,8 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from nbslim.analyzer.local import LocalModules
-from nbslim.analyzer.syntax import Imported, Statement, statements
+from nbslim.analyzer.statement import Imported, Statement
+from nbslim.analyzer.syntax import statements
 from nbslim.analyzer.types import Cell, Notebook, Place
 
 _DEFINES = re.compile(r"\s*(?:async\s+)?(?:def|class)\s+(\w+)")

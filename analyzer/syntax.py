@@ -17,123 +17,17 @@ import libcst as cst
 from libcst.metadata import MetadataWrapper, PositionProvider
 from nbslim.analyzer.hidden import CHOICES, CHOOSERS, FUNCTIONS, OPENERS
 from nbslim.analyzer.scopes import Scope, names_in
+from nbslim.analyzer.statement import Body, Imported, Mention, Opaque, Statement, named_import
 
 # Calls of these give values that hold nothing of what they were computed from.
-PLAIN_BUILTINS = frozenset(
+_PLAIN_BUILTINS = frozenset(
     {"bool", "float", "int", "len", "str", "repr", "ord", "chr", "hash", "format", "range"}
 )
-PLAIN_METHODS = frozenset({"tolist", "item", "as_integer_ratio", "hexdigest", "isoformat"})
+_PLAIN_METHODS = frozenset({"tolist", "item", "as_integer_ratio", "hexdigest", "isoformat"})
 _GUARDS = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
 _OPAQUE = frozenset({"eval", "exec"})
 _FILE = re.compile(r"[\w./\\-]*\w\.[A-Za-z]\w{0,9}")
 _NAMESPACES = frozenset({"globals", "locals", "vars"})
-
-
-@dataclass(frozen=True)
-class Imported:
-    """One name that an import brings, as written; `level` counts the dots of a relative import."""
-
-    module: str
-    line: int
-    name: str | None = None
-    """What `from module import name` takes; `*` for a star import."""
-    bound: str | None = None
-    """The name that it binds; None for star imports and dynamic ones."""
-    level: int = 0
-    optional: bool = False
-    """Whether the code goes on where the import fails."""
-    function: int | None = None
-    """Line of the innermost function that imports, None for an import that runs with its statement."""
-
-
-@dataclass(frozen=True)
-class Opaque:
-    """A construct that static analysis cannot look into, such as `eval`."""
-
-    what: str
-    line: int
-    served: bool = True
-    """Whether it can work at all in a function that is served outside Jupyter."""
-    variable: str | None = None
-    """The name that holds the name of the module which it imports."""
-    function: int | None = None
-    """Line of the innermost function around it."""
-
-    def importing(self, text: str) -> Imported:
-        """Return what it imports if its variable holds `text`."""
-        return replace(_named(text, self.line), function=self.function)
-
-
-@dataclass(frozen=True)
-class Mention:
-    """A name after a dot, inside a function, that may make a library import something by itself; see `hidden`."""
-
-    name: str
-    line: int
-    function: int
-    """Line of the innermost function around it."""
-
-
-@dataclass(frozen=True)
-class Body:
-    """What the bodies of functions read and import when they are called, later than the statement itself."""
-
-    names: frozenset[str] = frozenset()
-    imports: tuple[Imported, ...] = ()
-    opaque: tuple[Opaque, ...] = ()
-    mentions: tuple[Mention, ...] = ()
-    files: frozenset[str] = frozenset()
-    """What looks like a file's name."""
-
-    def at(self, line: int) -> Body:
-        """Return it as if all of it stood in one line."""
-        return replace(
-            self,
-            imports=tuple(replace(imported, line=line) for imported in self.imports),
-            opaque=tuple(replace(opaque, line=line) for opaque in self.opaque),
-            mentions=tuple(replace(mention, line=line) for mention in self.mentions),
-        )
-
-
-@dataclass(frozen=True)
-class Statement:
-    """A module-level statement, compound ones taken apart into header and parts.
-
-    `uses` are read at once; `body` holds what functions and lambdas in it read later. `updates` are names whose
-    values the statement may change without binding them.
-    """
-
-    line: int
-    binds: frozenset[str] = frozenset()
-    uses: frozenset[str] = frozenset()
-    bases: frozenset[str] = frozenset()
-    """Base classes of a class: it cannot be loaded without them."""
-    body: Body = Body()
-    updates: frozenset[str] = frozenset()
-    calls: tuple[tuple[str, frozenset[str]], ...] = ()
-    """Functions that are called by name, with the names that are handed to them."""
-    imports: tuple[Imported, ...] = ()
-    opaque: tuple[Opaque, ...] = ()
-    files: frozenset[str] = frozenset()
-    """What looks like a file's name: such a file may hold what the statement reads, or bring what it binds."""
-    conditional: bool = False
-    deletes: bool = False
-    defines_code: bool = False
-    """Whether what it binds is code (a function, class or lambda) and not a computed value."""
-    plain_if_builtin: frozenset[str] | None = None
-    """If not None, the value holds nothing of what it was computed from, as long as these names are the builtins."""
-    text: str | None = None
-    """The literal text that it assigns."""
-
-    def at(self, line: int) -> Statement:
-        """Return it as if all of it stood in one line: that which runs its file."""
-        return replace(
-            self,
-            line=line,
-            imports=tuple(replace(imported, line=line) for imported in self.imports),
-            opaque=tuple(replace(opaque, line=line) for opaque in self.opaque),
-            body=self.body.at(line),
-        )
 
 
 @dataclass(frozen=True)
@@ -468,7 +362,7 @@ class _Finder(cst.CSTVisitor):
         named = node.args[0].value if node.args else None
         text = _string(named) if named else None
         if text is not None:
-            self._add(_named(text, self._line(node)))
+            self._add(named_import(text, self._line(node)))
             return
         variable = _dotted(named) if isinstance(named, cst.Name) else None
         function = self.functions[-1] if self.functions else None
@@ -533,12 +427,6 @@ def _targets(node: cst.Assign | cst.AnnAssign) -> Iterator[str]:
     """Yield what is assigned to, as far as it is made of names."""
     targets = [target.target for target in node.targets] if isinstance(node, cst.Assign) else [node.target]
     return map(_dotted, targets)
-
-
-def _named(text: str, line: int) -> Imported:
-    """Return the import of a module that a string names, with dots before it where it is relative."""
-    module = text.lstrip(".")
-    return Imported(module, line, level=len(text) - len(module))
 
 
 def _string(node: cst.CSTNode) -> str | None:
@@ -627,11 +515,11 @@ _PARTS: tuple[tuple[Any, Callable[[Any], Iterable[cst.BaseExpression] | None]], 
 
 
 def _plain_call(node: cst.Call) -> frozenset[str] | None:
-    if isinstance(node.func, cst.Name) and node.func.value in PLAIN_BUILTINS:
+    if isinstance(node.func, cst.Name) and node.func.value in _PLAIN_BUILTINS:
         return frozenset({node.func.value})
     if isinstance(node.func, cst.Name) and node.func.value == "round" and node.args:
         return _all_plain([node.args[0].value])
-    if isinstance(node.func, cst.Attribute) and node.func.attr.value in PLAIN_METHODS:
+    if isinstance(node.func, cst.Attribute) and node.func.attr.value in _PLAIN_METHODS:
         return frozenset()
     return None
 

@@ -10,14 +10,6 @@ from nbslim.analyzer.errors import NotebookError
 from nbslim.analyzer.notebook import read_notebook
 
 CASES = json.loads(Path(__file__).with_name("hard-cases.json").read_text("utf-8"))
-NOT_REACHED: dict[str, str] = {}
-
-
-def parameters():
-    for case in CASES:
-        reason = NOT_REACHED.get(case["id"])
-        marks = [pytest.mark.xfail(reason=reason)] if reason else []
-        yield pytest.param(case, id=case["id"], marks=marks)
 
 
 def document(case):
@@ -59,7 +51,7 @@ def closure(tmp_path):
     return closure
 
 
-@pytest.mark.parametrize("case", list(parameters()))
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["id"])
 def test_hard_case(case, closure):
     if case.get("refuse") is True:
         with pytest.raises(NotebookError, match=r"notebook\.ipynb, cell \d+, line \d+: "):
@@ -70,7 +62,3 @@ def test_hard_case(case, closure):
     sure = {top for n, top in foreign.items() if n.certainty == "certain" and not n.optional}
     assert set(case["expect"]) <= set(foreign.values())
     assert not set(case["forbid"]) & sure
-
-
-def test_every_case_that_is_not_reached_exists():
-    assert set(NOT_REACHED) <= {case["id"] for case in CASES}

@@ -6,7 +6,8 @@ from textwrap import dedent
 
 import pytest
 from nbslim.analyzer.magics import to_python
-from nbslim.analyzer.syntax import Imported, Opaque, statements
+from nbslim.analyzer.statement import Imported, Opaque
+from nbslim.analyzer.syntax import statements
 
 ROOT = Path(__file__).parents[2]
 HARD_CASES = json.loads(Path(__file__).with_name("hard-cases.json").read_text("utf-8"))
