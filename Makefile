@@ -37,7 +37,7 @@ demo: setup engines ## pack the example, serve it, post a sample, print the answ
 	@$(BIN)/python tests/demo.py
 
 bench: setup engines ## print the measurements, as ratios of one run
-	@$(BIN)/python tests/bench.py
+	@PYTHONPATH=tests/shared $(BIN)/python tests/bench.py
 
 clean: ## remove what make made
 	rm -rf .venv build dist *.egg-info

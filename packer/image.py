@@ -68,13 +68,14 @@ def config(title: str) -> ImageConfig:
 def assemble(parts: Parts, names: Collection[str], tree: Path, *, keep_sources: bool = False) -> Enclosure:
     """Assemble the image with the distributions `names` (PEP 503) in the folder `tree`, made anew.
 
-    Returns the way into it.
+    Of the runtime's own distributions, those that serving has as well are left out: the user's come first on the
+    path. Returns the way into the tree.
     """
     remove_tree(tree)
     tree.mkdir(parents=True)
     libraries, runtime = tree / DISTRIBUTIONS, tree / RUNTIME
     placed = place_distributions(parts.site_packages, names, libraries)
-    own = place_distributions(parts.runtime, _all_in(parts.runtime), runtime)
+    own = place_distributions(parts.runtime, _all_in(parts.runtime) - set(names), runtime)
     place_own_runtime(runtime)
     shutil.copytree(parts.bundle, tree / MODEL)
     assemble_interpreter(
@@ -93,5 +94,5 @@ def assemble(parts: Parts, names: Collection[str], tree: Path, *, keep_sources: 
     return enclosure
 
 
-def _all_in(folder: Path) -> list[str]:
-    return sorted(canonicalize_name(d.metadata["Name"]) for d in distributions(path=[str(folder)]))
+def _all_in(folder: Path) -> set[str]:
+    return {canonicalize_name(d.metadata["Name"]) for d in distributions(path=[str(folder)])}

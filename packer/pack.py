@@ -12,14 +12,20 @@ from nbslim.analyzer import Analysis, NotebookError, pickled_functions, pickled_
 from nbslim.packer import buildah
 from nbslim.packer.bundle import LocalModules, leave_bundle, write_manifest
 from nbslim.packer.distributions import total_bytes
-from nbslim.packer.environments import Environment, cache_folder, make_runtime, runtime_requirements
+from nbslim.packer.environments import (
+    Environment,
+    RequirementsError,
+    cache_folder,
+    make_runtime,
+    runtime_requirements,
+)
 from nbslim.packer.errors import BuildError, ExecutionError
 from nbslim.packer.execute import Execution, Settings, copy_folder, execute
 from nbslim.packer.image import LAYERS, Parts, config
 from nbslim.packer.interpreter import Interpreter, assemble_interpreter, describe
 from nbslim.packer.oci import WrittenImage, write_archive
 from nbslim.packer.pins import check_pins
-from nbslim.packer.prepare import Plan, install, installed_in, plan, settled
+from nbslim.packer.prepare import Plan, install, installed_in, located, plan, settled
 from nbslim.packer.receipt import Clock, Receipt
 from nbslim.packer.slim import Rung, slim_to_packages
 from nbslim.packer.stage import Engine, Stage, open_stage
@@ -63,14 +69,14 @@ def pack(options: Options, *, log: Log) -> Receipt:
         with clock.step("notebook"):
             execution = _execute(job)
         with clock.step("slim"):
-            analysis, rung = _slim(job, execution)
+            rung = _slim(job, execution)
         with clock.step("sizes"):
             sizes = _sizes(job, rung)
         with clock.step("image"):
             image = _write(job)
         if options.bundle:
             leave_bundle(workspace.bundle, options.bundle)
-        return _receipt(job, execution, analysis, rung, sizes=sizes, image=image, clock=clock)
+        return _receipt(job, execution, rung, sizes=sizes, image=image, clock=clock)
 
 
 @dataclass(frozen=True)
@@ -165,21 +171,33 @@ def _execute(job: _Job) -> Execution:
     )
 
 
-def _slim(job: _Job, execution: Execution) -> tuple[Analysis, Rung]:
+def _slim(job: _Job, execution: Execution) -> Rung:
     workspace, closure = job.workspace, job.found.closure
     pickled = (workspace.bundle / "entry_points.pickle").read_bytes()
     installed, modules = installed_in(job.environment), _modules(job, pickled)
-    analysis = settled(job.found, settle(closure, modules, pickled_functions(pickled)), installed)
     local = LocalModules(workspace.work, workspace.bundle / "modules", execution.local_modules)
     local.add_files(closure.local_files)
     for module in sorted(modules):
         local.add(module)
-    serving = {distribution.name: distribution.version for distribution in analysis.serving}
-    check_pins(serving, runtime_requirements())
-    write_manifest(workspace.bundle, name=_name(job.found), python=analysis.python, serving=serving)
+
+    def analyse(added: frozenset[str]) -> Analysis:
+        settled_closure = settle(closure, modules | added, pickled_functions(pickled))
+        analysis = settled(job.found, settled_closure, installed)
+        _finish_bundle(job, analysis)
+        return analysis
+
     parts = Parts(job.interpreter, job.environment.site_packages, job.runtime, workspace.bundle, job.cache)
-    rung = slim_to_packages(parts, serving, installed, workspace.tree, add_local=local.add, name=job.notebook)
-    return analysis, rung
+    return slim_to_packages(parts, installed, workspace.tree, analyse=analyse, add_local=local.add)
+
+
+def _finish_bundle(job: _Job, analysis: Analysis) -> None:
+    """Write the manifest. Raises RequirementsError for a kept version that the runtime does not work with."""
+    serving = {distribution.name: distribution.version for distribution in analysis.serving}
+    try:
+        check_pins(serving, runtime_requirements())
+    except RequirementsError as error:
+        raise located(job.found, error) from error
+    write_manifest(job.workspace.bundle, name=_name(job.found), python=analysis.python, serving=serving)
 
 
 def _modules(job: _Job, pickled: bytes) -> set[str]:
@@ -222,7 +240,6 @@ def _write(job: _Job) -> WrittenImage:
 def _receipt(
     job: _Job,
     execution: Execution,
-    analysis: Analysis,
     rung: Rung,
     *,
     sizes: dict[str, int],
@@ -244,11 +261,11 @@ def _receipt(
         level=rung.level,
         python=job.environment.python.version,
         sizes={**sizes, "compressed": image.compressed},
-        analysis=analysis,
+        analysis=rung.analysis,
         verified=verified,
         seconds=clock.seconds,
         layers=[asdict(layer) for layer in image.layers],
-        warnings=(*job.environment.warnings, *analysis.warnings, *_doubts(execution), *rung.warnings),
+        warnings=(*job.environment.warnings, *rung.analysis.warnings, *_doubts(execution), *rung.warnings),
     )
 
 

@@ -52,7 +52,7 @@ def install(found: Plan, python: Python, tools: Tools) -> Environment:
     try:
         return make_environment(python, found.requirements.specifiers, cache=tools.cache, run=tools.uv)
     except RequirementsError as error:
-        raise _located(found, error) from error
+        raise located(found, error) from error
 
 
 def analyze_notebook(path: Path, *, python: str | None, log: Callable[[str], None]) -> Analysis:
@@ -79,7 +79,7 @@ def settled(found: Plan, closure: Closure, installed: Installed) -> Analysis:
     return analyze(found.notebook, closure, installed, python=minor, requirements=found.requirements)
 
 
-def _located(found: Plan, error: RequirementsError) -> RequirementsError:
+def located(found: Plan, error: RequirementsError) -> RequirementsError:
     """Put notebook, cell and line of the offending requirement in front of the message."""
     name = re.split(r"[^A-Za-z0-9._-]", error.specifier or "", maxsplit=1)[0]
     where = found.notebook.path.name
