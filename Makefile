@@ -34,7 +34,7 @@ test: setup engines ## run all tests; ends with the table of image sizes
 	$(BIN)/pytest $(ARGS)
 
 demo: setup engines ## pack the example, serve it, post a sample, print the answer and the sizes
-	@$(BIN)/python tests/demo.py
+	@PYTHONPATH=tests/shared $(BIN)/python tests/demo.py
 
 bench: setup engines ## print the measurements, as ratios of one run
 	@PYTHONPATH=tests/shared $(BIN)/python tests/bench.py

@@ -51,7 +51,7 @@ def main(arguments: Sequence[str], *, stdout: TextIO | None = None, stderr: Text
     ====  =============================================================
     """
     out, err = stdout or sys.stdout, stderr or sys.stderr
-    signal.signal(signal.SIGTERM, _interrupt)
+    _end_on_signals()
     try:
         options = _parser().parse_args(arguments)
         options.run(options, out, err)
@@ -67,6 +67,13 @@ def main(arguments: Sequence[str], *, stdout: TextIO | None = None, stderr: Text
             raise
         return _report(_disk_full(error), err)
     return 0
+
+
+def _end_on_signals() -> None:
+    """Let SIGTERM, and a terminal that closes, end the command as Ctrl-C does, so that it cleans up."""
+    for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+        if signal.getsignal(number) != signal.SIG_IGN:  # nohup
+            signal.signal(number, _interrupt)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:

@@ -19,6 +19,9 @@ from nbslim.packer import buildah
 MARKER = "NBSLIM_WORKSPACE"
 """Environment variable that every process of a pack's stage carries, with the workspace's folder as its value."""
 
+MAKING_SECONDS = 60
+"""A workspace that names no owner after this time was never finished."""
+
 
 @dataclass(frozen=True)
 class Workspace:
@@ -97,7 +100,10 @@ def reap(packs: Path) -> None:
         try:
             owner = json.loads((folder / "owner.json").read_text())
         except (OSError, ValueError):
-            continue  # another pack is just making it, or just removing it
+            # Another pack is just making it, or just removing it; or one was killed at that very moment.
+            if _age(folder) > MAKING_SECONDS:
+                remove_tree(folder)
+            continue
         if _started_at(owner["pid"]) != owner["started"]:
             remove(Workspace(folder=folder, sockets=Path(owner["sockets"])))
 
@@ -142,6 +148,13 @@ def _write_owner(workspace: Workspace) -> None:
     aside = workspace.folder / "owner.json.new"
     aside.write_text(json.dumps(owner))
     aside.rename(workspace.folder / "owner.json")
+
+
+def _age(folder: Path) -> float:
+    try:
+        return time.time() - folder.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 def _started_at(pid: int) -> str | None:

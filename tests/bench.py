@@ -1,4 +1,4 @@
-"""`make bench`: where the time of analyze and pack goes, beside what uv needs for the same environment in the same run."""
+"""`make bench`: where the time of analyze and pack goes, beside what uv needs for the same environment."""
 
 from __future__ import annotations
 

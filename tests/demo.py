@@ -6,18 +6,14 @@ import contextlib
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
-import sysconfig
 import tempfile
-import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
-NBSLIM = Path(sysconfig.get_path("scripts")) / "nbslim"
+from support import NBSLIM, ROOT, free_port, post, wait_until_ready
+
 NOTEBOOK = ROOT / "fixtures/kmeans/notebook.ipynb"
 SAMPLE = "[0.1, 0.2]"
 
@@ -29,9 +25,7 @@ def main() -> None:
         with served(archive, receipt) as (address, how):
             wait_until_ready(address)
             print(f"\n$ curl -d '{SAMPLE}' {address}/predict        # served by {how}")
-            request = urllib.request.Request(f"{address}/predict", data=SAMPLE.encode(), method="POST")
-            with urllib.request.urlopen(request, timeout=30) as answer:
-                print(answer.read().decode())
+            print(post(address, json.loads(SAMPLE))[1])
     print_sizes(receipt)
 
 
@@ -77,22 +71,6 @@ def start_container(archive: Path, reference: str, name: str, port: int) -> bool
             return True
         subprocess.run(["podman", "rm", "--force", name], capture_output=True, check=False)
     return False
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def wait_until_ready(address: str, seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        with contextlib.suppress(OSError):
-            urllib.request.urlopen(f"{address}/readyz", timeout=1).close()
-            return
-        time.sleep(0.05)
-    sys.exit(f"{address} is not ready after {seconds:.0f} s")
 
 
 def print_sizes(receipt: dict) -> None:

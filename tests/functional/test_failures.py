@@ -16,6 +16,9 @@ from support import CACHE, ENGINES, NBSLIM, ROOT, run_nbslim
 
 BROKEN = ROOT / "tests/notebooks/broken"
 
+ISOLATIONS = (None, "chroot", "oci")
+"""Of the builder; None: the host."""
+
 FAILURES = {
     "not_a_notebook": (3, r"^nbslim: not_a_notebook\.ipynb: "),
     "no_predictor": (3, r"^nbslim: no_predictor\.ipynb: no cell defines predictor"),
@@ -91,8 +94,13 @@ def test_impossible_pins_say_what_would_do():
     assert re.search(r"nearest .*numpy 1\.\d+", result.stderr)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
-@pytest.mark.parametrize("isolation", [None, "chroot", "oci"], ids=["host", "chroot", "runc"])
+@pytest.mark.parametrize(
+    ("number", "isolation"),
+    [
+        *((number, isolation) for number in (signal.SIGINT, signal.SIGTERM) for isolation in ISOLATIONS),
+        (signal.SIGHUP, None),
+    ],
+)
 def test_interrupted_pack_leaves_nothing(number, isolation, folders):
     if isolation and shutil.which("buildah") is None:
         pytest.skip("buildah is not installed")
@@ -106,7 +114,7 @@ def test_interrupted_pack_leaves_nothing(number, isolation, folders):
     assert left_behind(folders) == []
 
 
-@pytest.mark.parametrize("isolation", [None, "chroot", "oci"], ids=["host", "chroot", "runc"])
+@pytest.mark.parametrize("isolation", ISOLATIONS)
 def test_what_a_killed_pack_left_is_reaped_by_the_next(isolation, folders):
     if isolation and shutil.which("buildah") is None:
         pytest.skip("buildah is not installed")
