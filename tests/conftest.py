@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from support import Packed, pack_case, run_nbslim
+from support import CASES, ENGINES, Packed, pack_case, run_nbslim
 
 RECEIPTS = pytest.StashKey[dict[tuple[str, str], dict]]()
 
@@ -19,23 +20,37 @@ def nbslim():
 
 @pytest.fixture(scope="session")
 def packed(tmp_path_factory, request):
-    """Pack a case with an engine, once for all tests that ask."""
-    done: dict[tuple[Path, str], Packed] = {}
+    """Pack a case with an engine, once for all tests that ask.
+
+    With the first of the examples all others start too, two at a time: packing them takes most of the suite's time.
+    """
+    receipts = request.config.stash.setdefault(RECEIPTS, {})
+    done: dict[tuple[Path, str], Future[Packed]] = {}
+    engines = [engine for engine in ENGINES if engine == "oci" or shutil.which("buildah")]
+
+    calls = [item.callspec.params for item in request.session.items if hasattr(item, "callspec")]
+    selected = sorted({params["case"] for params in calls if params.get("case") in CASES})
 
     def pack(case: Path, engine: str) -> Packed:
-        if engine == "buildah" and shutil.which("buildah") is None:
+        if engine not in engines:
             pytest.skip("buildah is not installed")
-        if (case, engine) not in done:
-            done[case, engine] = pack_case(case, engine, tmp_path_factory.mktemp(f"{case.name}-{engine}"))
-            request.config.stash.setdefault(RECEIPTS, {})[case.name, engine] = done[case, engine].receipt
-        return done[case, engine]
+        wanted = [(case, engine)]
+        if case in selected and wanted[0] not in done:
+            wanted = [(case, engine) for case in selected for engine in engines]
+        for pair in wanted:
+            if pair not in done:
+                folder = tmp_path_factory.mktemp("-".join([pair[0].name, pair[1]]))
+                done[pair] = pool.submit(pack_case, *pair, folder)
+        image = done[case, engine].result()
+        receipts[case.name, engine] = image.receipt
+        return image
 
-    yield pack
-    for image in done.values():
-        if image.engine == "buildah":
-            subprocess.run(
-                ["buildah", "rmi", "--force", image.receipt["reference"]], check=False, capture_output=True
-            )
+    with ThreadPoolExecutor(2) as pool:
+        yield pack
+    for future in done.values():
+        if future.exception() is None and future.result().engine == "buildah":
+            reference = future.result().receipt["reference"]
+            subprocess.run(["buildah", "rmi", "--force", reference], check=False, capture_output=True)
 
 
 def pytest_terminal_summary(terminalreporter, config):

@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[2]
 CACHE = ROOT / "build/cache"
 NBSLIM = Path(sysconfig.get_path("scripts")) / "nbslim"
 CASES = sorted(path.parent for path in ROOT.glob("fixtures/*/expect.toml"))
-ENGINES = ("oci", "buildah")
+ENGINES = ("buildah", "oci")  # in this order podman finds most layers of the archive in its storage already
 
 needs_buildah = pytest.mark.skipif(shutil.which("buildah") is None, reason="buildah is not installed")
 needs_podman = pytest.mark.skipif(shutil.which("podman") is None, reason="podman is not installed")
