@@ -23,6 +23,7 @@ from nbslim.packer.errors import BuildError, ExecutionError
 from nbslim.packer.execute import Execution, Settings, copy_folder, execute
 from nbslim.packer.image import LAYERS, Parts, config
 from nbslim.packer.interpreter import Interpreter, assemble_interpreter, describe
+from nbslim.packer.libraries import inside
 from nbslim.packer.oci import WrittenImage, write_archive
 from nbslim.packer.pins import check_pins
 from nbslim.packer.prepare import Plan, install, installed_in, located, plan, settled
@@ -213,14 +214,24 @@ def _modules(job: _Job, pickled: bytes) -> set[str]:
 
 def _sizes(job: _Job, rung: Rung) -> dict[str, int]:
     """Return the bytes of a one-stage image (interpreter and environment as installed) and of the image."""
-    full, image = job.workspace.folder / "full", total_bytes([job.workspace.tree])
-    interpreter = assemble_interpreter(job.interpreter, full, full=True)
-    remove_tree(full)
-    return {
-        "full": interpreter.bytes + total_bytes([job.environment.folder]),
-        rung.level: image,
-        "image": image,
-    }
+    image = total_bytes([job.workspace.tree])
+    full = _interpreter_bytes(job) + total_bytes([job.environment.folder])
+    return {"full": full, rung.level: image, "image": image}
+
+
+def _interpreter_bytes(job: _Job) -> int:
+    """Return what the interpreter occupies in a one-stage image; laid down once to be counted, then remembered."""
+    real = inside(job.stage.tools.root, job.interpreter.executable).stat()
+    kept = job.stage.tools.cache / "full" / f"{job.interpreter.version}-{real.st_ino}-{real.st_mtime_ns}"
+    if not kept.exists():
+        full = job.workspace.folder / "full"
+        counted = assemble_interpreter(job.interpreter, full, full=True).bytes
+        remove_tree(full)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        aside = job.workspace.folder / "counted"
+        aside.write_text(str(counted))
+        aside.replace(kept)
+    return int(kept.read_text())
 
 
 def _write(job: _Job) -> WrittenImage:

@@ -11,7 +11,8 @@ import pytest
 import zmq.backend.cython._zmq
 from nbslim.packer.interpreter import assemble_interpreter, describe
 from nbslim.packer.oci import ImageConfig, Layer, write_archive
-from support import CASES, ROOT, needs_buildah, run_nbslim
+from notebooks import write_notebook
+from support import ROOT, needs_buildah, run_nbslim
 from uv import find_uv_bin
 
 pytestmark = needs_buildah
@@ -37,7 +38,8 @@ def _base(tmp_path_factory):
 
 @pytest.mark.parametrize("isolation", ["chroot", "oci"])
 def test_notebook_runs_in_the_base_and_its_interpreter_serves(base, isolation, tmp_path):
-    notebook = next(case for case in CASES if case.name == "centers_only") / "notebook.ipynb"
+    cells = ["import numpy as np\nsamples = [[1, 2]]", "def predictor(x):\n    return np.sum(x)"]
+    notebook = write_notebook(tmp_path / "model.ipynb", *cells, requirements=("numpy",))
     archive = tmp_path / "image.oci.tar"
     version = "{}.{}".format(*sys.version_info)
     result = run_nbslim(
@@ -47,7 +49,7 @@ def test_notebook_runs_in_the_base_and_its_interpreter_serves(base, isolation, t
     assert result.returncode == 0, result.stderr
     receipt = json.loads(result.stdout)
     assert receipt["python"] == "{}.{}.{}".format(*sys.version_info)
-    assert receipt["verified"]["samples"] == receipt["verified"]["equal"] == 5
+    assert receipt["verified"]["samples"] == receipt["verified"]["equal"] == 1
     assert {d["name"] for d in receipt["distributions"]} == {"numpy"}
     assert archive.exists()
 
