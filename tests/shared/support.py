@@ -27,7 +27,9 @@ else:
 ROOT = Path(__file__).parents[2]
 CACHE = ROOT / "build/cache"
 NBSLIM = Path(sysconfig.get_path("scripts")) / "nbslim"
-CASES = sorted(path.parent for path in ROOT.glob("fixtures/*/expect.toml"))
+CASES = sorted(
+    (path.parent for path in ROOT.glob("fixtures/*/expect.toml")), reverse=True
+)  # the largest is last
 ENGINES = ("buildah", "oci")  # in this order podman finds most layers of the archive in its storage already
 
 needs_buildah = pytest.mark.skipif(shutil.which("buildah") is None, reason="buildah is not installed")
