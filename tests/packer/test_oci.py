@@ -230,8 +230,8 @@ def test_an_interrupt_leaves_nothing(tree, tmp_path, seconds):
     with (tree / "app/model/weights").open("wb") as file:
         file.truncate(1 << 30)
     timer = threading.Timer(seconds, signal.pthread_kill, (threading.main_thread().ident, signal.SIGINT))
-    timer.start()
     before = threading.active_count()
+    timer.start()
     with pytest.raises(KeyboardInterrupt):
         write(tree, tmp_path / "image.tar")
     assert [path.name for path in tmp_path.iterdir()] == ["tree"]
