@@ -108,7 +108,7 @@ def finish(
     _make_annotations_strings(shell.user_ns)
     try:
         pickled = cloudpickle.dumps(entries)
-    except Exception as error:
+    except Exception as error:  # a value's own __reduce__ may raise anything
         return _unpicklable(entries, error)
     Path(folder, "entry_points.pickle").write_bytes(pickled)
     declared = shell.user_ns.get("samples")
@@ -186,7 +186,7 @@ def _chain(name: str, value: Any, seen: set[int]) -> list[dict[str, Any]]:
 def _pickles(value: Any) -> bool:
     try:
         cloudpickle.dump(value, io.BytesIO())
-    except Exception:
+    except Exception:  # a value's own __reduce__ may raise anything
         return False
     return True
 
