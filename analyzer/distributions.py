@@ -102,16 +102,10 @@ class Installed:
         return edges
 
     def _required(self, name: str, extra: str) -> Iterator[Requirement]:
-        environment = {**self._environment, "extra": extra}
+        environment = {**marker_environment(self.python), "extra": extra}
         for requirement in self._parsed.get(name, ()):
             if _applies(requirement.marker, environment, extra):
                 yield requirement
-
-    @cached_property
-    def _environment(self) -> dict[str, str]:
-        # with the minor version alone known, its last patch is the best guess: backports are for the early ones
-        full = self.python if self.python.count(".") > 1 else f"{self.python}.99"
-        return {"python_version": ".".join(full.split(".")[:2]), "python_full_version": full}
 
     @cached_property
     def _parsed(self) -> dict[str, tuple[Requirement, ...]]:
@@ -149,6 +143,13 @@ class Installed:
                     break
                 fills.setdefault(parent, set()).add(name)
         return {module: frozenset(names) for module, names in fills.items()}
+
+
+def marker_environment(python: str) -> dict[str, str]:
+    """Return what markers see of the Python `python`; the rest they ask this machine."""
+    # with the minor version alone known, its last patch is the best guess: backports are for the early ones
+    full = python if python.count(".") > 1 else f"{python}.99"
+    return {"python_version": ".".join(full.split(".")[:2]), "python_full_version": full}
 
 
 def read_installed(site_packages: Sequence[Path], *, python: str = "3.11") -> Installed:

@@ -26,7 +26,7 @@ def to_json(analysis: Analysis) -> dict[str, Any]:
 
 def to_requirements(analysis: Analysis) -> str:
     """Pin what serving needs, one distribution a line, as pip reads it."""
-    return "".join(sorted(f"{kept.name}=={kept.version}\n" for kept in analysis.serving))
+    return "".join(sorted(f"{_requirement(kept)}\n" for kept in analysis.serving))
 
 
 def to_text(analysis: Analysis) -> str:
@@ -52,6 +52,10 @@ def _serving(kept: ServingDistribution) -> dict[str, Any]:
         "why": [{"name": link.name, **_place(link.place)} for link in kept.why],
         "bytes": kept.bytes,
     }
+
+
+def _requirement(kept: ServingDistribution) -> str:
+    return f"{kept.name}=={kept.version}" if kept.version else kept.name
 
 
 def _dropped(dropped: DroppedDistribution) -> dict[str, Any]:
