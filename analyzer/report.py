@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from nbslim.analyzer.types import Analysis, DroppedDistribution, Link, Place, ServingDistribution
+from nbslim.analyzer.types import Analysis, CellImport, DroppedDistribution, Link, Place, ServingDistribution
 
 _WIDTH = 100
 _SHOWN = 15
@@ -20,6 +20,7 @@ def to_json(analysis: Analysis) -> dict[str, Any]:
         "entry_points": {name: _place(place) for name, place in analysis.entry_points.items()},
         "serving": [_serving(distribution) for distribution in analysis.serving],
         "dropped": [_dropped(distribution) for distribution in analysis.dropped],
+        "imports": [_cell_import(imported) for imported in analysis.imports],
         "warnings": list(analysis.warnings),
     }
 
@@ -59,7 +60,22 @@ def _requirement(kept: ServingDistribution) -> str:
 
 
 def _dropped(dropped: DroppedDistribution) -> dict[str, Any]:
-    return {"name": dropped.name, "version": dropped.version, "bytes": dropped.bytes}
+    return {
+        "name": dropped.name,
+        "version": dropped.version,
+        "imports": list(dropped.imports),
+        "reason": dropped.reason,
+        "bytes": dropped.bytes,
+    }
+
+
+def _cell_import(imported: CellImport) -> dict[str, Any]:
+    return {
+        "module": imported.module,
+        **_place(imported.place),
+        "kind": imported.kind,
+        "distribution": imported.distribution,
+    }
 
 
 def _heading(analysis: Analysis) -> str:
@@ -99,7 +115,8 @@ def _left_out(analysis: Analysis) -> str:
     if not analysis.dropped:
         return "dropped: nothing"
     largest = sorted(analysis.dropped, key=lambda d: (-d.bytes, d.name))
-    lines = ["dropped", *_table([(d.name, d.version, _size(d.bytes)) for d in largest[:_SHOWN]])]
+    rows = _table([(d.name, d.version, _size(d.bytes), d.reason) for d in largest[:_SHOWN]])
+    lines = ["dropped", *(_cut(row) for row in rows)]
     if rest := largest[_SHOWN:]:
         names = ", ".join(distribution.name for distribution in rest)
         tail = f"and {len(rest)} smaller ones, {_size(sum(d.bytes for d in rest))} together: {names}"
@@ -139,6 +156,11 @@ def _wrapped(text: str, first: str, following: str) -> str:
         break_long_words=False,  # a path or a name stays one, to be copied
     )
     return "\n".join(lines).replace("\N{NO-BREAK SPACE}", " ")
+
+
+def _cut(row: str) -> str:
+    """Keep a row one line; the whole reason is in the JSON."""
+    return row if len(row) <= _WIDTH else f"{row[: _WIDTH - 2].rpartition(' ')[0]} …"
 
 
 def _size(count: int) -> str:

@@ -116,11 +116,26 @@ class ServingDistribution:
 
 @dataclass(frozen=True)
 class DroppedDistribution:
-    """A distribution of the full environment that serving does not need."""
+    """A distribution of the full environment that serving does not need, and why not."""
 
     name: str
     version: str
     bytes: int
+    reason: str = ""
+    imports: tuple[str, ...] = ()
+    """Top-level modules of it that any cell imports."""
+
+
+@dataclass(frozen=True)
+class CellImport:
+    """A module that a cell imports, where first, and what provides it."""
+
+    module: str
+    """Dotted, with the name that is taken from it: `sklearn.cluster.KMeans`."""
+    place: Place
+    kind: Literal["distribution", "standard", "local", "namespace", "missing"]
+    """`namespace`: several distributions fill it, and the name does not tell which is meant."""
+    distribution: str | None = None
 
 
 @dataclass(frozen=True)
@@ -133,3 +148,5 @@ class Analysis:
     serving: tuple[ServingDistribution, ...]
     dropped: tuple[DroppedDistribution, ...]
     warnings: tuple[str, ...] = field(default=())
+    imports: tuple[CellImport, ...] = ()
+    """All that any cell imports: each is in a distribution that is kept or dropped, or told to be something else."""

@@ -123,7 +123,14 @@ def installed_in(environment: Environment) -> Installed:
 def settled(found: Plan, closure: Closure, installed: Installed) -> Analysis:
     """Return the analysis of `closure`, the plan's own or what execution made of it."""
     minor = ".".join(found.version.split(".")[:2])
-    return analyze(found.notebook, closure, installed, python=minor, requirements=found.requirements)
+    return analyze(
+        found.notebook,
+        closure,
+        installed,
+        python=minor,
+        requirements=found.requirements,
+        before=found.closure,
+    )
 
 
 def located(found: Plan, error: RequirementsError) -> RequirementsError:
