@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from nbslim.analyzer.distributions import Installed
+from nbslim.analyzer.editable import folder_of
 from nbslim.analyzer.imports import cell_imports
 from nbslim.analyzer.names import is_standard, top_of
 from nbslim.analyzer.reasons import Dropped
@@ -53,6 +54,8 @@ def analyze(
 
     `before` is the closure as it was known before execution settled it.
     """
+    declared = _declared_extras(requirements)
+    installed = replace(installed, declared=frozenset(declared))
     needed = _foreign(closure, installed)
     direct = _direct(needed, installed)
     requirers = installed.requirers(_with_extras(direct, requirements))
@@ -63,7 +66,7 @@ def analyze(
         requirers=installed.requirers(_with_extras(installed.names, requirements)),
         imported=_first_places(imports),
         refuted=_refuted(_foreign(before or closure, installed), installed),
-        declared=_declared_extras(requirements),
+        declared=declared,
         source=requirements.source,
     )
     warnings = (
@@ -71,6 +74,8 @@ def analyze(
         *closure.warnings,
         *requirements.warnings,
         *_missing(notebook, needed, installed),
+        *_rivals(notebook, needed, installed),
+        *_in_place(notebook, evidence, installed),
     )
     return Analysis(
         notebook=notebook.path.name,
@@ -195,6 +200,7 @@ def _serving(
         required_by=tuple(sorted(requirers.get(name, ()))),
         why=evidence.why,
         bytes=installed.bytes(name),
+        origin=installed.distributions[name].origin,
     )
 
 
@@ -207,3 +213,25 @@ def _missing(notebook: Notebook, needed: Iterable[NeededImport], installed: Inst
         module = one.module if installed.provides(top) else top
         place = f", {one.why[-1].place}" if one.why else ""
         yield f"{notebook.path.name}{place}: no installed distribution provides {module}"
+
+
+def _rivals(notebook: Notebook, needed: Iterable[NeededImport], installed: Installed) -> Iterator[str]:
+    for one in needed:
+        if rivals := installed.rivals(one.module):
+            place = f", {one.why[-1].place}" if one.why else ""
+            names = f"{', '.join(rivals[:-1])} and {rivals[-1]}"
+            kept = installed.owner(one.module)
+            yield (
+                f"{notebook.path.name}{place}: {names} all install {top_of(one.module)}, over each other; {kept} "
+                "is taken for its owner: install only one of them"
+            )
+
+
+def _in_place(notebook: Notebook, names: Iterable[str], installed: Installed) -> Iterator[str]:
+    for name in sorted(names):
+        origin = installed.distributions[name].origin
+        if origin and origin.editable:
+            yield (
+                f"{notebook.path.name}: {name} is used from the folder {folder_of(origin)}, where it is edited; "
+                "no index has it: build a wheel of it and require that"
+            )

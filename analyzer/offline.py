@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from nbslim.analyzer.distributions import Distribution, Installed, marker_environment
+from nbslim.analyzer.distributions import Installed, marker_environment
+from nbslim.analyzer.metadata import Distribution
 from nbslim.analyzer.names import SHARED, family, is_standard
 from nbslim.analyzer.requirements import distribution_of
 from nbslim.analyzer.types import Requirements

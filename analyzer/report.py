@@ -56,6 +56,10 @@ def _serving(kept: ServingDistribution) -> dict[str, Any]:
 
 
 def _requirement(kept: ServingDistribution) -> str:
+    if kept.origin and kept.origin.editable:
+        return f"# {kept.name} {kept.version} is edited in place and in no index: {kept.origin.url}"
+    if kept.origin:
+        return f"{kept.name} @ {kept.origin.reference}"
     return f"{kept.name}=={kept.version}" if kept.version else kept.name
 
 

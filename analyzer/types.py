@@ -101,6 +101,27 @@ class Requirements:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """Where a distribution was installed from, if not from an index (PEP 610)."""
+
+    url: str
+    vcs: str = ""
+    """Such as `git`, if it is a repository."""
+    commit: str = ""
+    fragment: str = ""
+    """What follows the address: a subdirectory, a hash."""
+    editable: bool = False
+    """Whether it is used where it lies."""
+
+    @property
+    def reference(self) -> str:
+        """The address with all that makes it exact, as pip reads it behind `name @`."""
+        prefix, commit = (f"{self.vcs}+" if self.vcs else ""), (f"@{self.commit}" if self.commit else "")
+        fragment = f"#{self.fragment}" if self.fragment else ""
+        return f"{prefix}{self.url}{commit}{fragment}"
+
+
+@dataclass(frozen=True)
 class ServingDistribution:
     """A distribution that serving needs, with its evidence. `bytes` is what it occupies when installed."""
 
@@ -112,6 +133,7 @@ class ServingDistribution:
     required_by: tuple[str, ...]
     why: tuple[Link, ...]
     bytes: int
+    origin: Origin | None = None
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,14 @@ from pathlib import Path
 
 import pytest
 from nbslim.analyzer.analysis import analyze
-from nbslim.analyzer.distributions import Distribution, Installed
+from nbslim.analyzer.distributions import Installed
+from nbslim.analyzer.metadata import Distribution
 from nbslim.analyzer.types import (
     Closure,
     Link,
     NeededImport,
     Notebook,
+    Origin,
     Place,
     Requirements,
 )
@@ -129,6 +131,28 @@ def test_missing_module_is_a_warning_with_its_place(analysis):
 def test_import_that_may_fail_may_be_missing(analysis):
     missing = NeededImport("numpyy", "certain", (PREDICTOR,), optional=True)
     assert analysis([missing], installed()).warnings == ()
+
+
+def test_declared_one_of_several_that_install_a_module_is_meant(analysis):
+    rivals = {
+        name: Distribution(name, "1.0", Path("/nowhere"), ("cv2/__init__.py",), ())
+        for name in ("cv", "cv-gui")
+    }
+    imports = [needed("cv2.data"), needed("cv2")]
+    found = analysis(imports, Installed(rivals, "3.11"), specifiers=["CV_gui>=1"])
+    assert [kept.name for kept in found.serving] == ["cv-gui"]
+    (warning,) = found.warnings
+    assert warning.startswith("model.ipynb, cell 1, line 1: cv and cv-gui all install cv2")
+    assert "cv-gui is taken" in warning
+
+
+def test_what_is_edited_in_place_is_a_warning_that_names_the_folder(analysis):
+    origin = Origin("file:///home/me/my%20kit", editable=True)
+    kit = Distribution("kit", "1.0", Path("/nowhere"), ("kit.py",), (), origin=origin)
+    found = analysis([needed("kit")], Installed({"kit": kit}, "3.11"))
+    assert found.serving[0].origin == origin
+    (warning,) = found.warnings
+    assert "kit is used from the folder /home/me/my kit" in warning
 
 
 def test_warnings_are_joined_in_order_and_once(analysis):

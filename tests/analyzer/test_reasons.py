@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 from nbslim.analyzer.analysis import analyze
 from nbslim.analyzer.closure import find_closure
-from nbslim.analyzer.distributions import Distribution, Installed
+from nbslim.analyzer.distributions import Installed
+from nbslim.analyzer.metadata import Distribution
 from nbslim.analyzer.settle import settle
 from nbslim.analyzer.types import Cell, Notebook, Place, Requirements
 

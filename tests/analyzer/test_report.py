@@ -3,7 +3,15 @@ from dataclasses import replace
 
 import pytest
 from nbslim.analyzer.report import to_json, to_requirements, to_text
-from nbslim.analyzer.types import Analysis, CellImport, DroppedDistribution, Link, Place, ServingDistribution
+from nbslim.analyzer.types import (
+    Analysis,
+    CellImport,
+    DroppedDistribution,
+    Link,
+    Origin,
+    Place,
+    ServingDistribution,
+)
 
 WHY = (Link("predictor", Place(5, 3)), Link("model", Place(3, 2)), Link("sklearn", Place(1, 1)))
 ANALYSIS = Analysis(
@@ -84,6 +92,26 @@ def test_json_survives_json():
 def test_requirements_are_pinned_and_sorted():
     turned = replace(ANALYSIS, serving=ANALYSIS.serving[::-1])
     assert to_requirements(turned) == "scikit-learn==1.5.2\nscipy==1.14.1\n"
+
+
+def test_requirement_of_no_index_is_named_with_its_address():
+    origin = Origin("https://a.org/scikit.git", vcs="git", commit="12ab")
+    kept = replace(ANALYSIS.serving[0], origin=origin)
+    assert to_requirements(replace(ANALYSIS, serving=(kept,))) == (
+        "scikit-learn @ git+https://a.org/scikit.git@12ab\n"
+    )
+
+
+def test_what_is_edited_in_place_is_a_comment_that_names_its_folder():
+    kept = replace(ANALYSIS.serving[0], origin=Origin("file:///home/me/scikit", editable=True))
+    (line,) = to_requirements(replace(ANALYSIS, serving=(kept,))).splitlines()
+    assert line.startswith("#")
+    assert line.endswith("file:///home/me/scikit")
+
+
+def test_local_version_label_is_kept():
+    kept = replace(ANALYSIS.serving[0], version="2.1.0+cpu")
+    assert to_requirements(replace(ANALYSIS, serving=(kept,))) == "scikit-learn==2.1.0+cpu\n"
 
 
 def test_text_tells_all():
