@@ -23,6 +23,7 @@ from nbslim.analyzer.types import (
     Requirements,
     ServingDistribution,
 )
+from nbslim.analyzer.undeclared import undeclared_imports
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
@@ -58,7 +59,8 @@ def analyze(
     installed = replace(installed, declared=frozenset(declared))
     needed = _foreign(closure, installed)
     direct = _direct(needed, installed)
-    requirers = installed.requirers(_with_extras(direct, requirements))
+    undeclared = undeclared_imports(installed, [one.module for one in needed])
+    requirers = installed.requirers(_with_extras(direct, requirements), undeclared)
     evidence = _spread(direct, requirers)
     imports = cell_imports(notebook, installed)
     dropped = Dropped(
@@ -81,7 +83,9 @@ def analyze(
         notebook=notebook.path.name,
         python=python,
         entry_points=closure.entry_points,
-        serving=tuple(_serving(name, evidence[name], requirers, installed) for name in sorted(evidence)),
+        serving=tuple(
+            _serving(name, evidence[name], requirers, undeclared, installed) for name in sorted(evidence)
+        ),
         dropped=tuple(
             DroppedDistribution(
                 name,
@@ -189,7 +193,11 @@ def _tops(name: str, imports: Iterable[CellImport]) -> tuple[str, ...]:
 
 
 def _serving(
-    name: str, evidence: _Evidence, requirers: Mapping[str, set[str]], installed: Installed
+    name: str,
+    evidence: _Evidence,
+    requirers: Mapping[str, set[str]],
+    undeclared: Mapping[str, set[str]],
+    installed: Installed,
 ) -> ServingDistribution:
     return ServingDistribution(
         name=name,
@@ -201,6 +209,7 @@ def _serving(
         why=evidence.why,
         bytes=installed.bytes(name),
         origin=installed.distributions[name].origin,
+        undeclared_by=tuple(sorted(importer for importer, found in undeclared.items() if name in found)),
     )
 
 

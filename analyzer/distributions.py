@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 
 from nbslim.analyzer.editable import added_folders
 from nbslim.analyzer.metadata import Distribution, read_folder
@@ -24,6 +25,15 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 _NAME = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
+
+
+@dataclass(frozen=True)
+class Located:
+    """A module, the file that is loaded for it, and the distribution whose file it is."""
+
+    module: str
+    file: str
+    owner: str
 
 
 @dataclass(frozen=True)
@@ -56,13 +66,16 @@ class Installed:
         """
         if module not in self._modules and (fills := self._namespaces.get(module, frozenset())):
             return next(iter(fills)) if len(fills) == 1 else None
-        part = self._part(module)
-        return self._chosen(self._modules[part][0]) if part else None
+        located = self.locate(module)
+        return located.owner if located else None
 
-    def file(self, module: str) -> str | None:
-        """Return the file that importing a dotted module loads last, or that of the longest part of it."""
+    def locate(self, module: str) -> Located | None:
+        """Tell which file importing a dotted module loads, that of the longest part of it that is a module."""
         part = self._part(module)
-        return self._modules[part][1] if part else None
+        if part is None:
+            return None
+        names, file = self._modules[part]
+        return Located(part, file, self._chosen(names))
 
     def rivals(self, module: str) -> tuple[str, ...]:
         """Name the distributions that install the module's file, if they are several and it matters which."""
@@ -95,14 +108,20 @@ class Installed:
         """Name the installed distributions that directly require `name`, sorted."""
         return tuple(sorted(self._all_requirers.get(canonicalize_name(name), ())))
 
-    def requirers(self, names: Iterable[str]) -> dict[str, set[str]]:
-        """Map each distribution that `names` require, directly or not, to those among them that ask for it."""
+    def requirers(
+        self, names: Iterable[str], undeclared: Mapping[str, Iterable[str]] = MappingProxyType({})
+    ) -> dict[str, set[str]]:
+        """Map each distribution that `names` require, directly or not, to those among them that ask for it.
+
+        `undeclared` says what distributions require besides what their metadata tell.
+        """
         edges: dict[str, set[str]] = {}
         waiting = [node for name in names for node in _nodes(Requirement(name))]
         seen = set(waiting)
         while waiting:
             source, extra = waiting.pop()
-            for requirement in self._required(source, extra):
+            more = () if extra else map(Requirement, undeclared.get(source, ()))
+            for requirement in (*self._required(source, extra), *more):
                 edges.setdefault(canonicalize_name(requirement.name), set()).add(source)
                 new = [node for node in _nodes(requirement) if node not in seen]
                 seen.update(new)

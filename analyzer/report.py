@@ -50,6 +50,7 @@ def _serving(kept: ServingDistribution) -> dict[str, Any]:
         "certainty": kept.certainty,
         "direct": kept.direct,
         "required_by": list(kept.required_by),
+        "undeclared_by": list(kept.undeclared_by),
         "why": [{"name": link.name, **_place(link.place)} for link in kept.why],
         "bytes": kept.bytes,
     }
@@ -106,7 +107,8 @@ def _legend(analysis: Analysis) -> Iterator[str]:
 def _reason(kept: ServingDistribution) -> str:
     if kept.direct or not kept.required_by:
         return _chain(kept.why)
-    return f"required by {', '.join(kept.required_by)}"
+    requirers = (f"{name} (undeclared)" if name in kept.undeclared_by else name for name in kept.required_by)
+    return f"required by {', '.join(requirers)}"
 
 
 def _chain(why: Iterable[Link]) -> str:

@@ -134,6 +134,8 @@ class ServingDistribution:
     why: tuple[Link, ...]
     bytes: int
     origin: Origin | None = None
+    undeclared_by: tuple[str, ...] = ()
+    """Those of `required_by` that import it without declaring it."""
 
 
 @dataclass(frozen=True)

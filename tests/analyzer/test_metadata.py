@@ -104,7 +104,7 @@ def test_modules_in_a_folder_that_a_pth_file_adds_are_top_level(site):
     distribution(site, "win", files)
     installed = read_installed([site])
     assert [installed.owner(module) for module in ("api", "con", "win32.lib.con")] == ["win"] * 3
-    assert installed.file("con") == str(site / "win32/lib/con.py")
+    assert installed.locate("con").file == str(site / "win32/lib/con.py")
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_owner_is_the_one_whose_file_is_loaded(site, first, second, loaded):
     distribution(site, "a", {first: ""})
     distribution(site, "b", {second: ""})
     installed = read_installed([site])
-    assert installed.file("x") == str(site / loaded)
+    assert installed.locate("x").file == str(site / loaded)
     assert installed.owner("x") == ("a" if loaded == first else "b")
     assert installed.rivals("x") == ()
 

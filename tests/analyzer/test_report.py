@@ -44,6 +44,7 @@ def test_json_has_the_documented_keys():
                 "certainty": "certain",
                 "direct": True,
                 "required_by": [],
+                "undeclared_by": [],
                 "why": [
                     {"name": "predictor", "cell": 5, "line": 3},
                     {"name": "model", "cell": 3, "line": 2},
@@ -58,6 +59,7 @@ def test_json_has_the_documented_keys():
                 "certainty": "possible",
                 "direct": False,
                 "required_by": ["scikit-learn"],
+                "undeclared_by": [],
                 "why": to_json(ANALYSIS)["serving"][0]["why"],
                 "bytes": 9_940,
             },
