@@ -1,5 +1,6 @@
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,7 @@ def test_import_at_the_left_margin_counts(undeclared, text):
         "try:\n    import six\nexcept ImportError:\n    six = None",
         "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import six",
         "def late():\n    import six",
+        "def first():\n    pass\n\nimport six",
         '"""An example:\n\nimport six\n"""',
         "import six as",
         "important = 1\nfrom_six = 2",
@@ -118,6 +120,16 @@ def test_undeclared_import_is_kept_with_the_evidence_of_its_importer(install, un
     assert (six.direct, six.required_by, six.undeclared_by) == (False, ("lib",), ("lib",))
     assert (six.certainty, six.why) == ("possible", why)
     assert serving["six-needs"].undeclared_by == ()
+
+
+def test_two_thousand_modules_are_scanned_within_two_seconds(install, tmp_path):
+    text = f"import lib.m{{}}\n{'x = [1, 2, 3]  # nothing to import from here' * 200}\n"
+    install(
+        "lib", {"lib/__init__": "import lib.m0", **{f"lib/m{n}": text.format(n + 1) for n in range(2000)}}
+    )
+    installed, start = read_installed([tmp_path]), time.process_time()
+    assert undeclared_imports(installed, ["lib"]) == {}
+    assert time.process_time() - start < 2
 
 
 @pytest.fixture(scope="module")
