@@ -282,13 +282,13 @@ def _from_modules(notebook: Notebook, modules: Collection[str]) -> Requirements:
     local = LocalModules.beside(notebook)
     foreign = sorted(m for m in modules if not is_standard(m) and not local.has(m))
     shared = [module for module in foreign if module in SHARED]
-    names = sorted({_distribution(module) for module in foreign if module not in SHARED})
+    names = sorted({distribution_of(module) for module in foreign if module not in SHARED})
     told = [f"nothing declares the requirements; the imports suggest {', '.join(names)}"] if names else []
     told += [f"no distribution is known for the module {module}; declare it" for module in shared]
     return Requirements(tuple(names), "the imports", tuple(told))
 
 
-def _distribution(module: str) -> str:
+def distribution_of(module: str) -> str:
     """Name the distribution of the longest part of a dotted name that the table knows."""
     parts = module.split(".")
     prefixes = (".".join(parts[:length]) for length in range(len(parts), 0, -1))

@@ -144,6 +144,27 @@ class Requirements:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """Where a distribution was installed from, if not from an index (PEP 610)."""
+
+    url: str
+    vcs: str = ""
+    """Such as `git`, if it is a repository."""
+    commit: str = ""
+    fragment: str = ""
+    """What follows the address: a subdirectory, a hash."""
+    editable: bool = False
+    """Whether it is used where it lies."""
+
+    @property
+    def reference(self) -> str:
+        """The address with all that makes it exact, as pip reads it behind `name @`."""
+        prefix, commit = (f"{self.vcs}+" if self.vcs else ""), (f"@{self.commit}" if self.commit else "")
+        fragment = f"#{self.fragment}" if self.fragment else ""
+        return f"{prefix}{self.url}{commit}{fragment}"
+
+
+@dataclass(frozen=True)
 class ServingDistribution:
     """A distribution that serving needs, with its evidence. `bytes` is what it occupies when installed."""
 
@@ -155,15 +176,33 @@ class ServingDistribution:
     required_by: tuple[str, ...]
     why: tuple[Link, ...]
     bytes: int
+    origin: Origin | None = None
+    undeclared_by: tuple[str, ...] = ()
+    """Those of `required_by` that import it without declaring it."""
 
 
 @dataclass(frozen=True)
 class DroppedDistribution:
-    """A distribution of the full environment that serving does not need."""
+    """A distribution of the full environment that serving does not need, and why not."""
 
     name: str
     version: str
     bytes: int
+    reason: str = ""
+    imports: tuple[str, ...] = ()
+    """Top-level modules of it that any cell imports."""
+
+
+@dataclass(frozen=True)
+class CellImport:
+    """A module that a cell imports, where first, and what provides it."""
+
+    module: str
+    """Dotted, with the name that is taken from it: `sklearn.cluster.KMeans`."""
+    place: Place
+    kind: Literal["distribution", "standard", "local", "namespace", "missing"]
+    """`namespace`: several distributions fill it, and the name does not tell which is meant."""
+    distribution: str | None = None
 
 
 @dataclass(frozen=True)
@@ -176,3 +215,5 @@ class Analysis:
     serving: tuple[ServingDistribution, ...]
     dropped: tuple[DroppedDistribution, ...]
     warnings: tuple[str, ...] = field(default=())
+    imports: tuple[CellImport, ...] = ()
+    """All that any cell imports: each is in a distribution that is kept or dropped, or told to be something else."""
