@@ -117,9 +117,11 @@ def _without_options(argument: str, with_value: str) -> str:
     return re.sub(f"^{options}", "", f"{argument} ").strip()
 
 
-def _environment(argument: str) -> str:
+def _environment(argument: str) -> str | None:
     """Return what sets a variable (`X=1`, `X 1`) or reads it (`X`)."""
     name, given, value = argument.partition("=" if "=" in argument else " ")
+    if len(name.split()) != 1:
+        return None  # IPython refuses it
     variable = f"__import__('os').environ[{name.strip()!r}]"
     return f"{variable} = {_text(value.strip())}" if given else variable
 

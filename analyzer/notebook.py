@@ -54,7 +54,7 @@ def _content(path: Path) -> bytes:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise NotebookError(f"{path.name}: cannot be read: {error.strerror or error}") from error
+        raise NotebookError(f"{path.name or path}: cannot be read: {error.strerror or error}") from error
     if not content.strip():
         raise NotebookError(f"{path.name}: is empty")
     return content

@@ -25,7 +25,7 @@ def modules(tmp_path, *sources):
         ("%memit -r3 x = f()", "x = f()"),
         ("%lprun -f f -f g.h f()", "f()"),
         ("%env A=b c", "__import__('os').environ['A'] = 'b c'"),
-        ("%env A b=c", "__import__('os').environ['A b'] = 'c'"),
+        ("%env A b=c", "get_ipython().run_line_magic('env', 'A b=c')"),
         ("%set_env A b c", "__import__('os').environ['A'] = 'b c'"),
         ("%env A={b}/c", "__import__('os').environ['A'] = f'{b}/c'"),
         ("%env A={", "__import__('os').environ['A'] = '{'"),
