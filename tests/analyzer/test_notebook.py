@@ -49,6 +49,12 @@ def test_nbformat_3_is_read(read):
     assert [cell.source for cell in read(old).cells] == ["x = 1\ny = 2"]
 
 
+def test_other_language_of_nbformat_3_is_refused_by_name(read):
+    with pytest.raises(NotebookError, match="its kernel is Julia, not Python"):
+        read({"nbformat": 3, "metadata": {"language": "Julia", "name": ""}, "worksheets": []})
+    assert read(document(language="en")).cells == ()
+
+
 def test_all_worksheets_of_nbformat_3_are_read(read):
     heading = {"cell_type": "heading", "level": 1, "source": ["title"]}
     sheets = [{"cells": [heading, {"cell_type": "code", "input": text}]} for text in ("x", "y")]
@@ -174,7 +180,6 @@ def test_python_kernel_is_accepted(read, metadata):
         ({"kernelspec": {"name": "bash"}}, "bash"),
         ({"kernelspec": {"name": "ir", "display_name": "R 4.3"}}, "ir"),
         ({"language_info": {"name": "julia"}}, "julia"),
-        ({"language": "Julia", "name": ""}, "Julia"),
     ],
 )
 def test_other_kernel_is_refused_by_name(read, metadata, name):
