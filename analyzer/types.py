@@ -23,9 +23,10 @@ class Place:
 
 @dataclass(frozen=True)
 class Cell:
-    """A code cell: `source` as its author wrote it, `python` with magics turned into (or replaced by) Python.
+    """A code cell: `source` as the kernel runs it, `python` with magics turned into (or replaced by) Python.
 
-    `tags` are the notebook's own (`skip-execution`, `raises-exception`, `parameters`, ...).
+    `tags` are the notebook's own (`skip-execution`, `raises-exception`, `parameters`, ...). A cell that is skipped
+    has no Python.
     """
 
     number: int
@@ -33,7 +34,7 @@ class Cell:
     python: str
     tags: frozenset[str] = frozenset()
     written: tuple[str, str] | None = None
-    """File name and text of a `%%writefile` cell."""
+    """Name and whole text of the file that a `%%writefile` cell leaves."""
     installs: tuple[tuple[str, int], ...] = ()
     """Requirements of `%pip install` lines, with their lines."""
     runs: tuple[tuple[str, int], ...] = ()
@@ -42,7 +43,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Notebook:
-    """A notebook as it lies on disk: its code cells in file order and the Python that its metadata names."""
+    """A notebook or script as it lies on disk: its code cells in file order and the Python that its metadata names."""
 
     path: Path
     cells: tuple[Cell, ...]
