@@ -16,10 +16,26 @@ from oracle import STUBS, Observed, Oracle
 from programs import Program, programs
 
 # What the grammar leaves out as long as the closure misses it; each is a part of `Writer`, by its name there.
-NOT_YET = frozenset(os.environ.get("NY","").split(","))
+NOT_YET = frozenset(os.environ.get("NY", "").split(","))
 
 NAMES = re.compile(r"\b[a-z]\d\w*\b(?<!\bm\d)")
-TRICKY = ["x", "long_name", "ä", "fit", "np", "match", "case", "type", "sum", "id", "input", "sub", "_a", "Ω", "m9"]
+TRICKY = [
+    "x",
+    "long_name",
+    "ä",
+    "fit",
+    "np",
+    "match",
+    "case",
+    "type",
+    "sum",
+    "id",
+    "input",
+    "sub",
+    "_a",
+    "Ω",
+    "m9",
+]
 
 EXAMPLES = int(os.environ.get("NBSLIM_EXAMPLES", "300"))
 
@@ -76,11 +92,12 @@ def test_new_names_change_nothing(program, data):
 
 @some
 @given(programs(exclude=NOT_YET), st.data())
-def test_spelling_of_a_name_changes_nothing(program, data):
+def test_spelling_of_names_changes_nothing(program, data):
     def spell(name):
+        # A full-width letter is the plain one in the form in which Python compares names.
         return chr(ord(name[0][0]) + 0xFEE0) + name[0][1:] if data.draw(st.booleans()) else name[0]
 
-    spelled = [NAMES.sub(spell, cell) for cell in program.cells]  # ｔ0 is t0 in the form that Python compares
+    spelled = [NAMES.sub(spell, cell) for cell in program.cells]
     assert found(spelled) == found(program.cells)
 
 

@@ -69,8 +69,10 @@ class Oracle:
 
     def observe(self, cells: Iterable[str]) -> Observed | str:
         """Run `cells`; returns what was observed, or why they did not run to their end."""
-        assert self._process.stdin and self._process.stdout
-        print(json.dumps(list(cells)), file=self._process.stdin, flush=True)
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(list(cells)) + "\n")
+        self._process.stdin.flush()
         answer = json.loads(self._process.stdout.readline())
         if "error" in answer:
             return str(answer["error"])
@@ -109,7 +111,7 @@ def _in_child(function: Callable, argument: object) -> dict:
         signal.alarm(5)
         try:
             answer = function(argument)
-        except BaseException as error:  # noqa: BLE001 - whatever a random program raises
+        except BaseException as error:  # whatever a random program raises
             answer = {"error": f"{type(error).__name__}: {error}"}
         with os.fdopen(writing, "w") as pipe:
             json.dump(answer, pipe)
@@ -161,7 +163,9 @@ def _parts(value: object) -> Iterator[tuple[bool, object]]:
         yield from ((False, other) for other in value.__defaults__ or ())
     elif isinstance(value, type):
         yield from ((True, base) for base in value.__bases__)
-        yield from ((False, other) for other in vars(value).values()) if value.__module__ == "__main__" else ()
+        yield from (
+            ((False, other) for other in vars(value).values()) if value.__module__ == "__main__" else ()
+        )
     elif isinstance(value, (list, tuple, set)):
         yield from ((False, other) for other in value)
     elif isinstance(value, dict):
@@ -200,4 +204,5 @@ if __name__ == "__main__":
     import cloudpickle  # noqa: F401 - once, for all the children
 
     for line in sys.stdin:
-        print(json.dumps(_answer(json.loads(line))), flush=True)
+        sys.stdout.write(json.dumps(_answer(json.loads(line))) + "\n")
+        sys.stdout.flush()

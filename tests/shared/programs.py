@@ -1,7 +1,7 @@
 """Random notebooks of a small grammar, almost all of which run: what a name holds shows in its first letter.
 
 `a` is a stub module, `g` its function `make`, `w` its class, `t` what these make, `l` a list, `d` a dict, `n` anything,
-`f` a function of the notebook, `h` one that returns functions, `k` one that decorates, `c` a class and `o` its instance.
+`f` a function of the notebook, `h` one that returns functions, `k` one that decorates, `c` a class, `o` its instance.
 """
 
 from __future__ import annotations
@@ -133,7 +133,11 @@ class Writer:
     def choice(self, scope: Scope, depth: int) -> str:
         one, other = self.anything(scope, depth - 1), self.anything(scope, depth - 1)
         test = self.test(scope)
-        forms = [f"({one} if {test} else {other})", f"({test} and {one} or {other})", f"[{one}, ({other}, 1)][0]"]
+        forms = [
+            f"({one} if {test} else {other})",
+            f"({test} and {one} or {other})",
+            f"[{one}, ({other}, 1)][0]",
+        ]
         return self.one_of(forms)
 
     def scoped(self, scope: Scope, depth: int) -> str:
@@ -182,7 +186,12 @@ class Writer:
             self.use: 1,
             self.effect: 4,
         }
-        kinds = [part for part, weight in weights.items() if part.__name__ not in self.exclude for _ in range(weight)]
+        kinds = [
+            part
+            for part, weight in weights.items()
+            if part.__name__ not in self.exclude
+            for _ in range(weight)
+        ]
         return self.one_of(kinds)(scope, depth)
 
     def block(self, scope: Scope, depth: int) -> tuple[str, Scope]:
@@ -259,7 +268,9 @@ class Writer:
         forms += [f"{name}['k'] = {value}" for name in scope.of("d")]
         forms += [f"{name}.update(k={value})" for name in scope.of("d")]
         forms += [f"{name}.setdefault('l', []).append({value})" for name in scope.of("d")]
-        forms += [f"{name}.{change}" for name in scope.of("t") for change in (f"add({value})", f"kept = {value}")]
+        forms += [
+            f"{name}.{change}" for name in scope.of("t") for change in (f"add({value})", f"kept = {value}")
+        ]
         forms += [f"{name}[0] = {value}" for name in scope.of("t")]
         forms += [f"{name}.kept = {value}" for name in (*scope.of("o"), *scope.of("c"))]
         own = scope.local if scope.function else scope.names
@@ -308,7 +319,11 @@ class Writer:
         body = self.body(scope, own, depth)
         decorators = [f"@{module}.{kind}\n" for module in scope.of("a") for kind in ("same", "Wrapped")]
         decorators += [f"@{name}\n" for name in scope.of("k") if name not in scope.local]
-        decorated = self.one_of(decorators) if decorators and self.chance(30) else ""
+        decorated = (
+            self.one_of(decorators)
+            if decorators and "decorated functions" not in self.exclude and self.chance(30)
+            else ""
+        )
         text = f"{decorated}def {name}({', '.join(parameters)}{more}){annotation}:\n{body}"
         return text, scope.having(name)
 
@@ -337,8 +352,12 @@ class Writer:
             return "pass", scope
         name, wrapped = self.name("k"), f"n7{self.suffix}"
         inner = Scope(scope.names | {wrapped}, frozenset({wrapped}), function=True)
-        body = f"def n8{self.suffix}(*arguments):\n    {self.anything(inner)}\n    return {wrapped}(*arguments)"
-        return f"def {name}({wrapped}):\n{indent(body, '    ')}\n    return n8{self.suffix}", scope.having(name)
+        body = (
+            f"def n8{self.suffix}(*arguments):\n    {self.anything(inner)}\n    return {wrapped}(*arguments)"
+        )
+        return f"def {name}({wrapped}):\n{indent(body, '    ')}\n    return n8{self.suffix}", scope.having(
+            name
+        )
 
     def klass(self, scope: Scope, depth: int) -> tuple[str, Scope]:
         name = self.name("c")
@@ -357,7 +376,9 @@ class Writer:
             f"def method({itself}, {argument}):\n{method}",
         ]
         if self.chance(50):
-            lines.append(f"def __call__({itself}, {argument}={self.anything(within)}): return {itself}.method({argument})")
+            lines.append(
+                f"def __call__({itself}, {argument}={self.anything(within)}): return {itself}.method({argument})"
+            )
         return f"class {name}{base}:\n{indent(chr(10).join(lines), '    ')}", scope.having(name)
 
     def test(self, scope: Scope) -> str:
@@ -465,7 +486,9 @@ class Program:
 
 
 @st.composite
-def programs(draw, *, suffix: str = "", predictor: bool = True, exclude: frozenset[str] = frozenset()) -> Program:
+def programs(
+    draw, *, suffix: str = "", predictor: bool = True, exclude: frozenset[str] = frozenset()
+) -> Program:
     """Draw a notebook: imports first, as people do, then whatever comes."""
     writer = Writer(draw, suffix, exclude=exclude)
     scope, texts = Scope(frozenset()), []
