@@ -51,7 +51,7 @@ TRICKY = [
     "m9",
 ]
 
-EXAMPLES = int(os.environ.get("NBSLIM_EXAMPLES", "240"))
+EXAMPLES = int(os.environ.get("NBSLIM_EXAMPLES", "200"))
 
 some = settings(
     max_examples=EXAMPLES // 4,
