@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 _FUNCTIONS: dict[str, dict[str, tuple[str, ...]]] = {
-    # library: {module that it then imports: functions, methods and attributes that do so}
+    # library: {module that it then imports: functions, methods, attributes and arguments that do so}
     "networkx": {
         "matplotlib": ("draw", "draw_networkx", "draw_circular", "draw_spring"),
         "numpy": ("spring_layout", "circular_layout", "spectral_layout", "to_numpy_array"),
@@ -19,7 +19,7 @@ _FUNCTIONS: dict[str, dict[str, tuple[str, ...]]] = {
         ),
     },
     "pandas": {
-        "jinja2": ("style",),
+        "jinja2": ("style", "to_latex"),
         "lxml": ("read_html", "read_xml", "to_xml"),
         "matplotlib": ("boxplot", "hist", "plot"),
         "openpyxl": ("ExcelFile", "ExcelWriter", "read_excel", "to_excel"),
@@ -33,9 +33,11 @@ _FUNCTIONS: dict[str, dict[str, tuple[str, ...]]] = {
     "sklearn": {
         "PIL": ("load_sample_image", "load_sample_images"),
         "matplotlib": ("from_estimator", "from_predictions", "plot_tree"),
-        "pandas": ("fetch_openml",),
+        "pandas": ("as_frame", "fetch_openml"),
     },
+    "tqdm": {"pandas": ("progress_apply",)},
     "xgboost": {"graphviz": ("plot_tree", "to_graphviz"), "matplotlib": ("plot_importance",)},
+    "zoneinfo": {"tzdata": ("ZoneInfo",)},
 }
 
 FUNCTIONS: dict[str, dict[str, str]] = {}
@@ -46,13 +48,70 @@ for _library, _modules in _FUNCTIONS.items():
         for _name in _names:
             FUNCTIONS.setdefault(_name, {})[_library] = _module
 
-CHOOSERS = frozenset({"backend", "dtype_backend", "engine", "features", "flavor", "parser", "transform"})
-"""Keyword arguments that choose one of `CHOICES`."""
-
-CHOICES = frozenset(
-    {"fastparquet", "html5lib", "lxml", "numba", "openpyxl", "pandas", "plotly", "polars", "pyarrow", "xlrd"}
+CHOOSERS = frozenset(
+    {"backend", "dtype_backend", "engine", "features", "flavor", "parser", "transform", "transform_output"}
 )
-"""Modules that are chosen by their name in a string."""
+"""Keyword arguments and attributes that choose one of `CHOICES`."""
+
+CHOOSING = frozenset({"BeautifulSoup", "set_backend", "set_option", "set_output", "use_backend"})
+"""Functions that choose one of `CHOICES` by an argument without a keyword."""
+
+_MODULES = (
+    "fastparquet",
+    "html5lib",
+    "lxml",
+    "numba",
+    "openpyxl",
+    "pandas",
+    "plotly",
+    "polars",
+    "pyarrow",
+    "xlrd",
+)
+CHOICES = {name: name for name in _MODULES} | {"lxml-xml": "lxml", "xml": "lxml"}
+"""What a text chooses: modules, most by their own name."""
 
 OPENERS = frozenset({"files", "get_data", "open_binary", "open_text", "read_binary"})
 """Functions (of `importlib.resources` and `pkgutil`) that are told by name in which package to look."""
+
+EFFECTS = {
+    # importing this one: changes that library
+    "hvplot.pandas": "pandas",
+    "janitor": "pandas",
+    "mpl_toolkits.mplot3d": "matplotlib",
+    "pandas_ta": "pandas",
+    "pint_pandas": "pandas",
+    "sklearn.experimental": "sklearn",
+    "swifter": "pandas",
+}
+"""Modules that are imported for what this does to another library; their names need not be used."""
+
+RANDOM = frozenset(
+    {
+        "bernoulli",
+        "choice",
+        "multinomial",
+        "normal",
+        "permutation",
+        "rand",
+        "randint",
+        "randn",
+        "random",
+        "sample",
+    }
+    | {"shuffle", "uniform"}
+)
+"""Names of functions that draw random numbers: what they draw depends on a seed that was set before."""
+
+VARIABLES = {
+    "CUDA": ("cupy", "jax", "tensorflow", "torch", "xgboost"),
+    "HF": ("datasets", "huggingface_hub", "transformers"),
+    "MKL": ("numpy", "scipy"),
+    "MPLBACKEND": ("matplotlib",),
+    "NUMEXPR": ("numexpr", "pandas"),
+    "OMP": ("numpy", "scipy", "sklearn", "torch", "xgboost", "lightgbm"),
+    "OPENBLAS": ("numpy", "scipy"),
+    "TF": ("tensorflow", "keras"),
+    "TOKENIZERS": ("tokenizers", "transformers"),
+}
+"""Start of an environment variable's name, up to the first `_` → libraries that read it, where it is not their name."""

@@ -23,9 +23,10 @@ class Place:
 
 @dataclass(frozen=True)
 class Cell:
-    """A code cell: `source` as its author wrote it, `python` with magics turned into (or replaced by) Python.
+    """A code cell: `source` as the kernel runs it, `python` with magics turned into (or replaced by) Python.
 
-    `tags` are the notebook's own (`skip-execution`, `raises-exception`, `parameters`, ...).
+    `tags` are the notebook's own (`skip-execution`, `raises-exception`, `parameters`, ...). A cell that is skipped
+    has no Python.
     """
 
     number: int
@@ -33,7 +34,7 @@ class Cell:
     python: str
     tags: frozenset[str] = frozenset()
     written: tuple[str, str] | None = None
-    """File name and text of a `%%writefile` cell."""
+    """Name and whole text of the file that a `%%writefile` cell leaves."""
     installs: tuple[tuple[str, int], ...] = ()
     """Requirements of `%pip install` lines, with their lines."""
     runs: tuple[tuple[str, int], ...] = ()
@@ -42,7 +43,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Notebook:
-    """A notebook as it lies on disk: its code cells in file order and the Python that its metadata names."""
+    """A notebook or script as it lies on disk: its code cells in file order and the Python that its metadata names."""
 
     path: Path
     cells: tuple[Cell, ...]
@@ -64,6 +65,10 @@ class Link:
     place: Place
 
 
+Chain = tuple[Link, ...]
+"""Links from an entry point to what it needs."""
+
+
 @dataclass(frozen=True)
 class NeededImport:
     """A module that the closure reaches, with the shortest chain that leads there, entry point first."""
@@ -71,11 +76,38 @@ class NeededImport:
     module: str
     """Dotted, as far as the import names it: `sklearn.cluster`."""
     certainty: Certainty
-    why: tuple[Link, ...]
+    why: Chain
     optional: bool = False
     """Whether the code goes on where the import fails (`try: ... except ImportError`)."""
     function: Place | None = None
     """Where the function starts that imports it when it is called; None if importing comes before serving."""
+    chains: tuple[Chain, ...] = ()
+    """All chains as short and as sure as `why`, which is the first of them."""
+
+
+@dataclass(frozen=True)
+class Need:
+    """Something besides modules that code reaches while it serves: a file, a variable, a program, a distribution."""
+
+    name: str
+    place: Place
+    certainty: Certainty
+    function: Place | None = None
+    """Where the function starts that reaches it."""
+
+
+@dataclass(frozen=True)
+class ServingEffect:
+    """A change that cells make, that no pickle carries, and on which serving depends."""
+
+    what: str
+    """Its code, shortened."""
+    place: Place
+    changes: str
+    """What it changes, by its whole name: `pandas.DataFrame.twice`, `os.environ`."""
+    certainty: Certainty
+    replay: str | None
+    """Python that makes the change again; None where running it again would do more than that."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +121,18 @@ class Closure:
     warnings: tuple[str, ...] = ()
     local_imports: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """What each of `local_files` imports: other local files by their path, other modules by their dotted name."""
+    effects: tuple[ServingEffect, ...] = ()
+    files: tuple[Need, ...] = ()
+    """Data files that are opened by their names."""
+    environment_variables: tuple[Need, ...] = ()
+    programs: tuple[Need, ...] = ()
+    """Programs of the system that are started."""
+    metadata: tuple[Need, ...] = ()
+    """Distributions of which only the metadata are read."""
+    entry_point_groups: tuple[Need, ...] = ()
+    """Groups of entry points that are looked up."""
+    opaque: tuple[Need, ...] = ()
+    """Constructs that cannot be followed."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +142,27 @@ class Requirements:
     specifiers: tuple[str, ...]
     source: str
     warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a distribution was installed from, if not from an index (PEP 610)."""
+
+    url: str
+    vcs: str = ""
+    """Such as `git`, if it is a repository."""
+    commit: str = ""
+    fragment: str = ""
+    """What follows the address: a subdirectory, a hash."""
+    editable: bool = False
+    """Whether it is used where it lies."""
+
+    @property
+    def reference(self) -> str:
+        """The address with all that makes it exact, as pip reads it behind `name @`."""
+        prefix, commit = (f"{self.vcs}+" if self.vcs else ""), (f"@{self.commit}" if self.commit else "")
+        fragment = f"#{self.fragment}" if self.fragment else ""
+        return f"{prefix}{self.url}{commit}{fragment}"
 
 
 @dataclass(frozen=True)
@@ -112,15 +177,33 @@ class ServingDistribution:
     required_by: tuple[str, ...]
     why: tuple[Link, ...]
     bytes: int
+    origin: Origin | None = None
+    undeclared_by: tuple[str, ...] = ()
+    """Those of `required_by` that import it without declaring it."""
 
 
 @dataclass(frozen=True)
 class DroppedDistribution:
-    """A distribution of the full environment that serving does not need."""
+    """A distribution of the full environment that serving does not need, and why not."""
 
     name: str
     version: str
     bytes: int
+    reason: str = ""
+    imports: tuple[str, ...] = ()
+    """Top-level modules of it that any cell imports."""
+
+
+@dataclass(frozen=True)
+class CellImport:
+    """A module that a cell imports, where first, and what provides it."""
+
+    module: str
+    """Dotted, with the name that is taken from it: `sklearn.cluster.KMeans`."""
+    place: Place
+    kind: Literal["distribution", "standard", "local", "namespace", "missing"]
+    """`namespace`: several distributions fill it, and the name does not tell which is meant."""
+    distribution: str | None = None
 
 
 @dataclass(frozen=True)
@@ -133,3 +216,5 @@ class Analysis:
     serving: tuple[ServingDistribution, ...]
     dropped: tuple[DroppedDistribution, ...]
     warnings: tuple[str, ...] = field(default=())
+    imports: tuple[CellImport, ...] = ()
+    """All that any cell imports: each is in a distribution that is kept or dropped, or told to be something else."""
