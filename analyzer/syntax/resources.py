@@ -58,10 +58,15 @@ def changes_settings(node: cst.Call) -> bool:
     function = node.func.attr.value if isinstance(node.func, cst.Attribute) else last_part(node.func)
     if _SETS.fullmatch(function) or dotted(node.func) in _ALWAYS_SET:
         return True
-    if function not in _ALTERS or not isinstance(node.func, cst.Attribute):
+    if not alters(node) or not isinstance(node.func, cst.Attribute):
         return False
     changed = node.func.value
     return not isinstance(changed, cst.Name) or changed.value in _SETTINGS
+
+
+def alters(node: cst.Call) -> bool:
+    """Tell whether a call is one of a method that surely changes its object."""
+    return isinstance(node.func, cst.Attribute) and node.func.attr.value in _ALTERS
 
 
 Named = tuple[ResourceKind, cst.CSTNode, "str | None"]
