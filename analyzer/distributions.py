@@ -17,6 +17,7 @@ from types import MappingProxyType
 
 from nbslim.analyzer.editable import added_folders
 from nbslim.analyzer.metadata import Distribution, read_folder
+from nbslim.analyzer.names import top_of
 from nbslim.analyzer.overlaps import disagree, on_disk
 from nbslim.analyzer.sizes import file_sizes
 from nbslim.analyzer.types import Origin
@@ -96,6 +97,16 @@ class Installed:
     def provides(self, module: str) -> bool:
         """Tell whether importing a dotted module can work; a namespace that several fill counts."""
         return self.owner(module) is not None or module in self._namespaces
+
+    def top_levels(self, name: str) -> tuple[str, ...]:
+        """Name the modules that a distribution provides for others: top-level ones without a leading underscore."""
+        modules = self.distributions[canonicalize_name(name)].modules()
+        tops = {top_of(module) for module, _ in modules}
+        return tuple(sorted(top for top in tops if not top.startswith("_")))
+
+    def entry_point_owners(self, group: str) -> tuple[str, ...]:
+        """Name the distributions that offer entry points in a group, sorted."""
+        return tuple(name for name in self.names if group in self.distributions[name].entry_point_groups())
 
     def required_by_all(self, names: Iterable[str]) -> set[str]:
         """Name all installed distributions that `names` require, directly or not.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from nbslim.analyzer.distributions import Installed
 from nbslim.analyzer.local import LocalModules
@@ -10,6 +10,7 @@ from nbslim.analyzer.names import is_standard
 from nbslim.analyzer.program import read_program
 from nbslim.analyzer.statement import Imported
 from nbslim.analyzer.types import CellImport, Notebook, Place
+from nbslim.analyzer.walk import full_name
 
 
 def cell_imports(notebook: Notebook, installed: Installed) -> tuple[CellImport, ...]:
@@ -18,7 +19,7 @@ def cell_imports(notebook: Notebook, installed: Installed) -> tuple[CellImport, 
     found: dict[str, CellImport] = {}
     for cell, statement in program.statements:
         for imported in _absolute((*statement.imports, *statement.body.imports)):
-            module = imported.module if imported.name in (None, "*") else f"{imported.module}.{imported.name}"
+            module = full_name(imported)
             place = Place(cell, imported.line)
             if module not in found or place < found[module].place:
                 found[module] = _told(module, place, imported, program.local, installed)
@@ -39,3 +40,18 @@ def _told(
     if owner := installed.owner(module):
         return CellImport(module, place, "distribution", owner)
     return CellImport(module, place, "namespace" if installed.provides(module) else "missing")
+
+
+def importable(notebook: Notebook, installed: Installed) -> Callable[[str], bool | None]:
+    """Return what tells whether importing a module works in an environment; None where that depends on more."""
+    local = LocalModules.beside(notebook)
+
+    def works(module: str) -> bool | None:
+        if installed.provides(module):
+            # what is taken from a package may be in other versions of it alone
+            return None if "." in module else True
+        if is_standard(module):
+            return True if is_standard(module, in_all=True) else None
+        return local.has(module)
+
+    return works
