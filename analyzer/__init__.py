@@ -5,7 +5,7 @@ from nbslim.analyzer.closure import find_closure, imported_modules
 from nbslim.analyzer.distributions import Installed, read_installed
 from nbslim.analyzer.errors import NbslimError, NotebookError, RequirementsError
 from nbslim.analyzer.existing import find_environment
-from nbslim.analyzer.imports import importable
+from nbslim.analyzer.imports import foreign_imports, importable
 from nbslim.analyzer.notebook import read_notebook
 from nbslim.analyzer.offline import declared_distributions
 from nbslim.analyzer.pickles import pickled_functions, pickled_modules
@@ -30,6 +30,7 @@ __all__ = [
     "declared_requirements",
     "find_closure",
     "find_environment",
+    "foreign_imports",
     "importable",
     "imported_modules",
     "module_of",

@@ -20,8 +20,8 @@ from nbslim.analyzer import (
     declared_requirements,
     find_closure,
     find_environment,
+    foreign_imports,
     importable,
-    imported_modules,
     module_of,
     read_installed,
     read_notebook,
@@ -62,7 +62,7 @@ def _planned(notebook: Notebook, closure: Closure, python: str | None) -> Plan:
 
 def _suggesting(notebook: Notebook, closure: Closure) -> frozenset[str]:
     """Return the modules that suggest distributions: the imported ones, and those of what is asked for by name."""
-    return imported_modules(notebook) | {module_of(need.name) for need in closure.metadata}
+    return foreign_imports(notebook) | {module_of(need.name) for need in closure.metadata}
 
 
 def _version(notebook: Notebook, python: str | None) -> str:
