@@ -57,7 +57,7 @@ def analyze(
     `before` is the closure as it was known before execution settled it.
     """
     declared = _declared_extras(requirements)
-    installed = replace(installed, declared=frozenset(declared))
+    installed = installed.preferring(declared)
     needed = _foreign(closure, installed)
     direct = _direct(needed, installed, needed_by_name(closure, installed))
     undeclared = undeclared_imports(installed, [one.module for one in needed])

@@ -19,7 +19,7 @@ from nbslim.analyzer.editable import added_folders
 from nbslim.analyzer.metadata import Distribution, read_folder
 from nbslim.analyzer.names import top_of
 from nbslim.analyzer.overlaps import disagree, on_disk
-from nbslim.analyzer.sizes import file_sizes
+from nbslim.analyzer.sizes import size_of
 from nbslim.analyzer.types import Origin
 from packaging.markers import Marker
 from packaging.requirements import InvalidRequirement, Requirement
@@ -46,6 +46,11 @@ class Installed:
     declared: frozenset[str] = frozenset()
     """What the user asked for by name; of several that provide one module, that one is meant."""
 
+    def preferring(self, names: Iterable[str]) -> Installed:
+        """Return it for a user who asked for `names`; itself where no module is installed by several."""
+        contested = any(len(owners) > 1 for owners, _ in self._modules.values())
+        return replace(self, declared=frozenset(names)) if contested else self
+
     @property
     def names(self) -> tuple[str, ...]:
         """All installed distributions, sorted."""
@@ -58,7 +63,7 @@ class Installed:
     def bytes(self, name: str) -> int:
         """Count what a distribution occupies: its files that exist, with their bytecode."""
         distribution = self.distributions[canonicalize_name(name)]
-        return sum(file_sizes(os.fspath(distribution.folder), distribution.files).values())
+        return size_of(os.fspath(distribution.folder), distribution.files)
 
     def owner(self, module: str) -> str | None:
         """Name the distribution that provides a dotted module, by the longest part of it that is a file.
