@@ -44,7 +44,7 @@ class Transformed:
     An option is named without its value, which may hold a password.
     """
     runs: tuple[tuple[str, int], ...] = ()
-    """The scripts of `%run`, which bind their names in the notebook, each with its line."""
+    """The scripts and notebooks of `%run`, which bind their names in the notebook, each with its line."""
 
 
 def to_python(source: str) -> Transformed:
@@ -106,7 +106,10 @@ def _transform(source: str) -> str:
         return source
     if not cell.endswith("\n"):
         python = python.removesuffix("\n")
-    return "\n" * source.count("\n", 0, lead) + python + "\n" * (cell.count("\n") - python.count("\n"))
+    missing = cell.count("\n") - python.count("\n")
+    if missing < 0:  # a character that Python's lines do not end with, and IPython's do
+        return source
+    return "\n" * source.count("\n", 0, lead) + python + "\n" * missing
 
 
 def _told(python: str) -> Transformed:
@@ -142,6 +145,4 @@ def _script(given: list[str]) -> str | None:
         return None
     module = dict(options).get("-m", "").replace(".", "/")
     script = module or next(iter(rest), "")
-    if not script or script.endswith(".ipynb"):
-        return None
-    return script if script.endswith(".py") else f"{script}.py"
+    return script if not script or script.endswith((".py", ".ipynb")) else f"{script}.py"
