@@ -174,6 +174,7 @@ class ServingDistribution:
     name: str
     version: str
     imports: tuple[str, ...]
+    """Top-level modules of it that serving imports; all that it provides where serving asks for it by name."""
     certainty: Certainty
     direct: bool
     required_by: tuple[str, ...]
