@@ -20,6 +20,7 @@ from nbslim.analyzer import Analysis, NbslimError, to_json, to_requirements, to_
 from nbslim.packer.buildah import ISOLATIONS
 from nbslim.packer.errors import BuildError
 from nbslim.packer.execute import Settings
+from nbslim.packer.executed import analyze_executed
 from nbslim.packer.pack import Options, pack
 from nbslim.packer.prepare import analyze_notebook
 from nbslim.packer.serve import serve
@@ -110,16 +111,20 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_analyze(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command = commands.add_parser(
-        "analyze", help="which dependencies serving needs, and why (nothing is executed)"
+        "analyze", help="which dependencies serving needs, and why (nothing is executed, unless asked for)"
     )
     command.add_argument("notebook", type=Path)
     _add_python(command)
+    command.add_argument(
+        "--execute", action="store_true", help="run the notebook, so that nothing is only possible"
+    )
+    _add_settings(command)
     output = command.add_mutually_exclusive_group()
     output.add_argument(
         "--json", action="store_const", dest="format", const="json", help="same as --format json"
     )
     output.add_argument("--format", choices=["text", "json", "requirements"])
-    command.set_defaults(run=_analyze, format="text")
+    command.set_defaults(run=_analyze, parser=command, format="text")
 
 
 def _add_pack(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -135,14 +140,7 @@ def _add_pack(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     )
     command.add_argument("--bundle", type=Path, metavar="FOLDER", help="also leave the bundle there")
     _add_python(command)
-    command.add_argument(
-        "-e", dest="variables", action="append", default=[], type=_variable, metavar="NAME[=VALUE]",
-        help="an environment variable for the cells; it never reaches the image",
-    )  # fmt: skip
-    command.add_argument(
-        "--timeout", type=_seconds, metavar="SECONDS", help="for each cell; default: no limit"
-    )
-    command.add_argument("--no-network", action="store_true", help="run the cells without a network")
+    _add_settings(command)
     command.add_argument(
         "--base", metavar="IMAGE", help="image of the builder (buildah); default: this machine"
     )
@@ -165,6 +163,17 @@ def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def _add_python(command: argparse.ArgumentParser) -> None:
     command.add_argument("--python", metavar="VERSION", help="default: the one that the notebook names")
+
+
+def _add_settings(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "-e", dest="variables", action="append", default=[], type=_variable, metavar="NAME[=VALUE]",
+        help="an environment variable for the cells; it never reaches the image",
+    )  # fmt: skip
+    command.add_argument(
+        "--timeout", type=_seconds, metavar="SECONDS", help="for each cell; default: no limit"
+    )
+    command.add_argument("--no-network", action="store_true", help="run the cells without a network")
 
 
 def _reference(text: str) -> str:
@@ -193,9 +202,34 @@ def _port(text: str) -> int:
 
 
 def _analyze(options: argparse.Namespace, out: TextIO, err: TextIO) -> None:
-    analysis = analyze_notebook(options.notebook, python=options.python, log=_log(err))
+    analysis = _executed(options, err) if options.execute else _static(options, err)
     forms = {"json": _json_text, "requirements": to_requirements, "text": to_text}
     print(forms[options.format](analysis).rstrip("\n"), file=out)
+
+
+def _static(options: argparse.Namespace, err: TextIO) -> Analysis:
+    if options.variables or options.timeout or options.no_network:
+        options.parser.error("-e, --timeout and --no-network are for --execute")
+    return analyze_notebook(options.notebook, python=options.python, log=_log(err))
+
+
+def _executed(options: argparse.Namespace, err: TextIO) -> Analysis:
+    _need_linux("analyze --execute")
+    return analyze_executed(
+        options.notebook, python=options.python, settings=_settings(options), log=_log(err)
+    )
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    return Settings(
+        variables=dict(options.variables), timeout=options.timeout, network=not options.no_network
+    )
+
+
+def _need_linux(command: str) -> None:
+    if platform.system() != "Linux":
+        message = f"{command} needs a Linux host, or to run in a Linux container: this is {platform.system()}"
+        raise BuildError(message, hint="nbslim analyze NOTEBOOK works here")
 
 
 def _json_text(analysis: Analysis) -> str:
@@ -203,14 +237,9 @@ def _json_text(analysis: Analysis) -> str:
 
 
 def _pack(options: argparse.Namespace, out: TextIO, err: TextIO) -> None:
-    if platform.system() != "Linux":
-        message = f"pack needs a Linux host, or to run in a Linux container: this is {platform.system()}"
-        raise BuildError(message, hint="nbslim analyze works here")
-    settings = Settings(
-        variables=dict(options.variables), timeout=options.timeout, network=not options.no_network
-    )
+    _need_linux("pack")
     chosen = Options(
-        options.notebook, options.tag, options.engine, options.python, settings,
+        options.notebook, options.tag, options.engine, options.python, _settings(options),
         output=options.output, bundle=options.bundle, base=options.base, isolation=options.isolation,
     )  # fmt: skip
     receipt = pack(chosen, log=_log(err))

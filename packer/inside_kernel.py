@@ -73,9 +73,11 @@ class CellNames:
         return self.otherwise(raw_code, transformed_code, number)
 
 
-def set_up(shell: Any, cells: list[list[Any]], entry: str) -> Recorder:
-    """Prepare the kernel for `cells`, a list of (number, source) in the order in which they will run."""
+def set_up(shell: Any, cells: list[list[Any]], entry: str | None) -> Recorder | None:
+    """Prepare the kernel for `cells`, (number, source) in the order in which they will run; calls of `entry` count."""
     shell.compile.get_code_name = CellNames(cells, shell.compile.get_code_name)
+    if entry is None:
+        return None
     recorder = Recorder(entry)
     shell.ast_transformers.append(recorder)
     setattr(builtins, RECORDER, recorder.record)
@@ -92,16 +94,12 @@ def failure(cell: int) -> dict[str, Any]:
     return {"line": lines[-1] if lines else None}
 
 
-def finish(
-    shell: Any, recorder: Recorder, names: Sequence[str], folder: str, own_folder: str
-) -> dict[str, Any]:
-    """Write the pickled entry points and the answered samples into `folder`; returns a JSON-able report."""
-    shell.ast_transformers.remove(recorder)
-    delattr(builtins, RECORDER)
-    entries = {}
-    for name in names:
-        if shell.user_ns.get(name) is not None:
-            entries[name] = shell.user_ns[name]
+def finish(shell: Any, names: Sequence[str], folder: str, own_folder: str) -> dict[str, Any]:
+    """Write the entry points `names`, of which the first must be there, pickled into `folder`.
+
+    Returns a JSON-able report.
+    """
+    entries = entry_points(shell, names)
     not_callable = [name for name, value in entries.items() if not callable(value)]
     if not_callable or names[0] not in entries:
         return {"error": "entry", "names": not_callable or [names[0]]}
@@ -111,11 +109,21 @@ def finish(
     except Exception as error:  # a value's own __reduce__ may raise anything
         return _unpicklable(entries, error)
     Path(folder, "entry_points.pickle").write_bytes(pickled)
+    return {"modules": _local_modules(own_folder)}
+
+
+def entry_points(shell: Any, names: Sequence[str]) -> dict[str, Any]:
+    """Return those of `names` that the notebook has defined, with their values."""
+    return {name: shell.user_ns[name] for name in names if shell.user_ns.get(name) is not None}
+
+
+def answer(shell: Any, recorder: Recorder, folder: str) -> dict[str, Any]:
+    """End recording, and write all samples with the answers of the notebook's own objects into `folder`."""
+    shell.ast_transformers.remove(recorder)
+    delattr(builtins, RECORDER)
     declared = shell.user_ns.get("samples")
     declared = list(declared) if isinstance(declared, (list, tuple)) else []
-    report = _answer(entries, declared + recorder.inputs, folder)
-    report["modules"] = _local_modules(own_folder)
-    return report
+    return _answer(entry_points(shell, ("predictor", "validator")), declared + recorder.inputs, folder)
 
 
 def _make_annotations_strings(namespace: Mapping[str, Any]) -> None:
