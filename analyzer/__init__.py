@@ -5,10 +5,11 @@ from nbslim.analyzer.closure import find_closure, imported_modules
 from nbslim.analyzer.distributions import Installed, read_installed
 from nbslim.analyzer.errors import NbslimError, NotebookError, RequirementsError
 from nbslim.analyzer.notebook import read_notebook
-from nbslim.analyzer.pickles import pickled_functions, pickled_modules
+from nbslim.analyzer.pickles import Pickled, read_model, read_pickle
+from nbslim.analyzer.reached import Reference
 from nbslim.analyzer.report import to_json, to_requirements, to_text
 from nbslim.analyzer.requirements import declared_requirements
-from nbslim.analyzer.settle import settle
+from nbslim.analyzer.settle import settle_pickled
 from nbslim.analyzer.types import Analysis, Cell, Closure, Notebook, Place, Requirements
 
 __all__ = [
@@ -19,18 +20,20 @@ __all__ = [
     "NbslimError",
     "Notebook",
     "NotebookError",
+    "Pickled",
     "Place",
+    "Reference",
     "Requirements",
     "RequirementsError",
     "analyze",
     "declared_requirements",
     "find_closure",
     "imported_modules",
-    "pickled_functions",
-    "pickled_modules",
     "read_installed",
+    "read_model",
     "read_notebook",
-    "settle",
+    "read_pickle",
+    "settle_pickled",
     "to_json",
     "to_requirements",
     "to_text",

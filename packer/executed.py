@@ -4,10 +4,24 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
-from nbslim.analyzer import Analysis, Closure, pickled_functions, pickled_modules, settle
+from nbslim.analyzer import (
+    Analysis,
+    Closure,
+    Installed,
+    NotebookError,
+    Pickled,
+    Reference,
+    find_closure,
+    read_model,
+    read_pickle,
+    settle_pickled,
+)
+from nbslim.analyzer.types import Need
 from nbslim.packer.environments import Environment, cache_folder, make_runtime, runtime_requirements
 from nbslim.packer.errors import ExecutionError
 from nbslim.packer.execute import Execution, Settings, copy_folder, execute
@@ -33,8 +47,9 @@ def analyze_executed(
     log(f"{path.name}: running {len(found.notebook.cells)} cells with Python {interpreter.version}")
     with open_workspace(cache) as workspace:
         run_notebook(found, environment, runtime, HostStage(tools), workspace, asked)
-        closure = settled_closure(found, workspace)
-    return settled(found, closure, installed_in(environment))
+        pickled = read_bundle(found, workspace)
+    installed = installed_in(environment)
+    return settled(found, settled_closure(found.closure, installed, pickled), installed)
 
 
 def _pickling() -> list[str]:
@@ -66,23 +81,60 @@ def run_notebook(
     )
 
 
-def settled_closure(found: Plan, workspace: Workspace, added: frozenset[str] = frozenset()) -> Closure:
-    """Return the closure as the pickle in the workspace's bundle decides it, `added` modules included.
+def settled_closure(
+    closure: Closure, installed: Installed, pickled: Pickled, added: frozenset[str] = frozenset()
+) -> Closure:
+    """Return the closure as the pickled entry points decide it; `added` modules are needed whatever they hold."""
 
-    Raises ExecutionError where the pickle refers to the notebook itself.
+    @cache
+    def required(library: str) -> set[str]:
+        owner = installed.owner(library)
+        return installed.required_by_all([owner]) if owner else set()
+
+    def brings(library: str, module: str) -> bool:
+        return installed.owner(module) in required(library)
+
+    return settle_pickled(closure, pickled, brings=brings, added=added)
+
+
+def read_bundle(found: Plan, workspace: Workspace) -> Pickled:
+    """Read the pickled entry points, and the model files in the notebook's folder that they open by name.
+
+    Raises ExecutionError where one of them refers to the notebook itself: the image has none to find it in.
     """
-    pickled = (workspace.bundle / "entry_points.pickle").read_bytes()
-    return settle(found.closure, loaded_modules(found, pickled) | added, pickled_functions(pickled))
+    pickled = read_pickle((workspace.bundle / "entry_points.pickle").read_bytes())
+    for need in found.closure.files:
+        path = workspace.work / need.name
+        if path.is_file():
+            pickled = _with_model(pickled, found, need, path)
+    to_notebook = [one for one in pickled.references if one.found.module == "__main__"]
+    if to_notebook:
+        raise _reference_to_notebook(found, to_notebook[0])
+    return pickled
 
 
-def loaded_modules(found: Plan, pickled: bytes) -> frozenset[str]:
-    """Return the modules that the pickled entry points refer to. Raises ExecutionError for the notebook itself."""
-    modules = pickled_modules(pickled)
-    if "__main__" in modules:
-        message = (
-            f"{found.notebook.path.name}: the pickled predictor refers to the notebook by name (__main__)"
-        )
-        hint = "remove a decorator such as lru_cache from it, or move it to a module"
-        raise ExecutionError(message, hint=hint)
-    # The runtime brings cloudpickle; that the kernel pickled with it says nothing of the notebook.
-    return frozenset(module for module in modules if module.partition(".")[0] != "cloudpickle")
+def _with_model(pickled: Pickled, found: Plan, need: Need, path: Path) -> Pickled:
+    try:
+        model = read_model(path)
+    except ValueError as error:
+        message = f"{found.notebook.path.name}, {need.place}: {need.name} cannot be read: {error}"
+        hint = "write it again, uncompressed or with zlib, so that its needs can be seen"
+        raise ExecutionError(message, hint=hint) from error
+    return pickled.with_file(need.name, model) if model else pickled
+
+
+def _reference_to_notebook(found: Plan, reference: Reference) -> ExecutionError:
+    """Say what refers to the notebook, and where that is defined."""
+    name = reference.found.name.partition(".")[0]
+    where = found.notebook.path.name
+    with suppress(NotebookError):
+        where += f", {find_closure(found.notebook, entries=[name]).entry_points[name]}"
+    path = " → ".join(reference.path)
+    message = (
+        f"{where}: {path} holds {name} by its name in the notebook, which is not there where it is served"
+    )
+    if reference.path and reference.path[-1] == name:
+        hint = f"a decorator such as functools.lru_cache does this: take it off {name}, or move {name} to a module"
+    else:
+        hint = f"define {name} in a module beside the notebook, and import it from there"
+    return ExecutionError(message, hint=hint)

@@ -21,7 +21,7 @@ from nbslim.packer.environments import (
 )
 from nbslim.packer.errors import BuildError
 from nbslim.packer.execute import Execution, Settings
-from nbslim.packer.executed import loaded_modules, run_notebook, settled_closure
+from nbslim.packer.executed import read_bundle, run_notebook, settled_closure
 from nbslim.packer.image import LAYERS, Parts, config
 from nbslim.packer.interpreter import Interpreter, assemble_interpreter, describe
 from nbslim.packer.libraries import inside
@@ -165,15 +165,14 @@ def _execute(job: _Job) -> Execution:
 
 def _slim(job: _Job, execution: Execution) -> Rung:
     workspace, closure = job.workspace, job.found.closure
-    pickled = (workspace.bundle / "entry_points.pickle").read_bytes()
-    installed, modules = installed_in(job.environment), loaded_modules(job.found, pickled)
+    pickled, installed = read_bundle(job.found, workspace), installed_in(job.environment)
     local = LocalModules(workspace.work, workspace.bundle / "modules", execution.local_modules)
     local.add_files(closure.local_files)
-    for module in sorted(modules):
+    for module in sorted(pickled.modules):
         local.add(module)
 
     def analyse(added: frozenset[str]) -> Analysis:
-        analysis = settled(job.found, settled_closure(job.found, workspace, added), installed)
+        analysis = settled(job.found, settled_closure(closure, installed, pickled, added), installed)
         _finish_bundle(job, analysis)
         return analysis
 
