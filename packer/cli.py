@@ -14,17 +14,15 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn, TextIO
+from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from nbslim.analyzer import Analysis, NbslimError, to_json, to_requirements, to_text
 from nbslim.packer.buildah import ISOLATIONS
 from nbslim.packer.errors import BuildError
-from nbslim.packer.execute import Settings
-from nbslim.packer.executed import analyze_executed
-from nbslim.packer.pack import Options, pack
-from nbslim.packer.prepare import analyze_notebook
-from nbslim.packer.serve import serve
-from nbslim.packer.summary import summary
+from nbslim.packer.prepare import analyze_in, analyze_notebook, analyze_offline
+
+if TYPE_CHECKING:
+    from nbslim.packer.execute import Settings
 
 INTERRUPTED = 130
 _REFERENCE = re.compile(
@@ -119,6 +117,17 @@ def _add_analyze(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--execute", action="store_true", help="run the notebook, so that nothing is only possible"
     )
     _add_settings(command)
+    command.add_argument(
+        "--entry", dest="entries", action="append", default=[], metavar="NAME",
+        help="a function that is served (again for each); default: predictor, and validator if it is there",
+    )  # fmt: skip
+    where = command.add_mutually_exclusive_group()
+    where.add_argument(
+        "--env", type=Path, metavar="PATH", help="an environment that is there already; default: a new one"
+    )
+    where.add_argument(
+        "--offline", action="store_true", help="no environment: tell what the names alone tell"
+    )
     output = command.add_mutually_exclusive_group()
     output.add_argument(
         "--json", action="store_const", dest="format", const="json", help="same as --format json"
@@ -202,25 +211,38 @@ def _port(text: str) -> int:
 
 
 def _analyze(options: argparse.Namespace, out: TextIO, err: TextIO) -> None:
-    analysis = _executed(options, err) if options.execute else _static(options, err)
+    analysis = _analysis(options, err)
     forms = {"json": _json_text, "requirements": to_requirements, "text": to_text}
     print(forms[options.format](analysis).rstrip("\n"), file=out)
 
 
-def _static(options: argparse.Namespace, err: TextIO) -> Analysis:
+def _analysis(options: argparse.Namespace, err: TextIO) -> Analysis:
+    if options.execute:
+        return _executed(options, err)
     if options.variables or options.timeout or options.no_network:
         options.parser.error("-e, --timeout and --no-network are for --execute")
-    return analyze_notebook(options.notebook, python=options.python, log=_log(err))
+    if options.offline:
+        return analyze_offline(options.notebook, python=options.python, entries=options.entries)
+    if options.env:
+        return analyze_in(options.notebook, options.env, python=options.python, entries=options.entries)
+    return analyze_notebook(options.notebook, python=options.python, entries=options.entries, log=_log(err))
 
 
 def _executed(options: argparse.Namespace, err: TextIO) -> Analysis:
+    if options.offline:
+        options.parser.error("--execute needs an environment, and --offline is without one")
     _need_linux("analyze --execute")
+    from nbslim.packer.executed import analyze_executed  # noqa: PLC0415 - only running a notebook takes it
+
     return analyze_executed(
-        options.notebook, python=options.python, settings=_settings(options), log=_log(err)
-    )
+        options.notebook, options.env, python=options.python, entries=options.entries,
+        settings=_settings(options), log=_log(err),
+    )  # fmt: skip
 
 
 def _settings(options: argparse.Namespace) -> Settings:
+    from nbslim.packer.execute import Settings  # noqa: PLC0415 - analyze is to answer at once
+
     return Settings(
         variables=dict(options.variables), timeout=options.timeout, network=not options.no_network
     )
@@ -238,6 +260,10 @@ def _json_text(analysis: Analysis) -> str:
 
 def _pack(options: argparse.Namespace, out: TextIO, err: TextIO) -> None:
     _need_linux("pack")
+    # analyze is to answer at once, without what running a notebook takes
+    from nbslim.packer.pack import Options, pack  # noqa: PLC0415
+    from nbslim.packer.summary import summary  # noqa: PLC0415
+
     chosen = Options(
         options.notebook, options.tag, options.engine, options.python, _settings(options),
         output=options.output, bundle=options.bundle, base=options.base, isolation=options.isolation,
@@ -248,6 +274,8 @@ def _pack(options: argparse.Namespace, out: TextIO, err: TextIO) -> None:
 
 
 def _serve(options: argparse.Namespace, _out: TextIO, err: TextIO) -> None:
+    from nbslim.packer.serve import serve  # noqa: PLC0415 - analyze does without a server
+
     serve(options.source, port=options.port, log=_log(err))
 
 

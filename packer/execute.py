@@ -16,7 +16,7 @@ from nbformat import NotebookNode
 from nbslim.analyzer import Cell, Notebook
 from nbslim.packer.errors import ExecutionError
 from nbslim.packer.kernel import Kernel, start_kernel
-from nbslim.packer.own import place_own_runtime
+from nbslim.packer.own import place_own_cloudpickle, place_own_runtime
 from nbslim.packer.stage import Stage
 from nbslim.packer.workspace import MARKER, Workspace
 from tqdm import tqdm
@@ -84,23 +84,26 @@ def execute(
     workspace: Workspace,
     python: Path,
     *,
-    runtime: Path,
+    runtime: Path | None,
     readable: list[Path],
     settings: Settings,
     progress: Callable[..., Any] = tqdm,
 ) -> Execution:
     """Run all cells with the interpreter `python`, then write entry points and samples into the bundle's folder.
 
-    `runtime` holds cloudpickle; it comes last on the kernel's path, with `nbslim.runtime` beside it.
+    `runtime` holds cloudpickle, None: nbslim's own is lent; it comes last on the kernel's path, with
+    `nbslim.runtime` beside it.
     Raises ExecutionError with cell and line where a cell fails, does not end, or the result cannot be pickled.
     """
     variables = _variables(workspace, python, settings)
     place_own_runtime(workspace.own)
+    if runtime is None:
+        place_own_cloudpickle(workspace.own)
     cells = [cell for cell in notebook.cells if "skip-execution" not in cell.tags and cell.source.strip()]
     with start_kernel(
         stage, workspace, python, readable=readable, variables=variables, network=settings.network
     ) as kernel:
-        _set_up(kernel, cells, [runtime, workspace.own], settings)
+        _set_up(kernel, cells, [*([runtime] if runtime else []), workspace.own], settings)
         _run_cells(notebook, cells, kernel, settings, progress)
         folders = [repr(str(folder)) for folder in (workspace.bundle, workspace.work)]
         finish = _call("finish", "get_ipython()", repr(settings.entries), *folders)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache
@@ -16,13 +16,16 @@ from nbslim.analyzer import (
     NotebookError,
     Pickled,
     Reference,
+    RequirementsError,
     find_closure,
+    find_environment,
+    read_installed,
     read_model,
     read_pickle,
     settle_pickled,
 )
 from nbslim.analyzer.types import Need
-from nbslim.packer.environments import Environment, cache_folder, make_runtime, runtime_requirements
+from nbslim.packer.environments import cache_folder
 from nbslim.packer.errors import ExecutionError
 from nbslim.packer.execute import Execution, Settings, copy_folder, execute
 from nbslim.packer.prepare import Plan, install, installed_in, plan, settled
@@ -32,51 +35,77 @@ from nbslim.packer.workspace import Workspace, open_workspace
 
 
 def analyze_executed(
-    path: Path, *, python: str | None, settings: Settings, log: Callable[[str], None]
+    path: Path,
+    existing: Path | None = None,
+    *,
+    python: str | None = None,
+    entries: Sequence[str] = (),
+    settings: Settings,
+    log: Callable[[str], None],
 ) -> Analysis:
     """Run the notebook on this machine and return what its entry points really need; nothing else is left of it.
 
-    Raises NotebookError, RequirementsError or ExecutionError.
+    It runs in the environment `existing`, or in one made for it. Raises NotebookError, RequirementsError or
+    ExecutionError.
     """
-    cache = cache_folder(os.environ)
-    found, tools = plan(path, python), Tools(cache)
-    interpreter = tools.find(found.version)
-    environment = install(found, interpreter, tools)
-    runtime = make_runtime(interpreter, _pickling(), cache=cache, run=tools.uv)
+    tools = Tools(cache_folder(os.environ))
+    if existing:
+        executable, site_packages = _interpreter(existing), find_environment(existing).site_packages
+        found = plan(path, python or find_environment(existing).python, entries)
+        installed = read_installed(site_packages, python=found.version)
+        _check_kernel(existing, installed)
+    else:
+        found = plan(path, python, entries)
+        environment = install(found, tools.find(found.version), tools)
+        executable, installed = environment.executable, installed_in(environment)
     asked = replace(settings, entries=tuple(found.closure.entry_points), answers=False)
-    log(f"{path.name}: running {len(found.notebook.cells)} cells with Python {interpreter.version}")
-    with open_workspace(cache) as workspace:
-        run_notebook(found, environment, runtime, HostStage(tools), workspace, asked)
+    log(f"{path.name}: running {len(found.notebook.cells)} cells with Python {found.version}")
+    with open_workspace(tools.cache) as workspace:
+        run_notebook(found, HostStage(tools), workspace, executable, runtime=None, settings=asked)
         pickled = read_bundle(found, workspace)
-    installed = installed_in(environment)
     return settled(found, settled_closure(found.closure, installed, pickled), installed)
 
 
-def _pickling() -> list[str]:
-    """Return what the kernel needs of the runtime's requirements where nothing is served."""
-    return [text for text in runtime_requirements() if text.startswith("cloudpickle")]
+def _interpreter(existing: Path) -> Path:
+    """Return the interpreter of an environment: of a prefix, of a site-packages folder, or the file itself."""
+    if existing.is_file():
+        return existing.absolute()
+    prefixes = (existing.absolute(), *existing.absolute().parents[2:3])
+    candidates = [prefix / "bin" / name for prefix in prefixes for name in ("python", "python3")]
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate
+    message = f"{existing}: there is no bin/python to run the notebook with"
+    raise RequirementsError(message, hint="name the environment's own folder, or its interpreter")
+
+
+def _check_kernel(existing: Path, installed: Installed) -> None:
+    if not installed.provides("ipykernel"):
+        message = f"{existing}: ipykernel is not installed there, and the notebook runs in it"
+        raise RequirementsError(
+            message, hint=f"install it: {_interpreter(existing)} -m pip install ipykernel"
+        )
 
 
 def run_notebook(
     found: Plan,
-    environment: Environment,
-    runtime: Path,
     stage: Stage,
     workspace: Workspace,
+    executable: Path,
+    *,
+    runtime: Path | None,
     settings: Settings,
+    readable: Sequence[Path] = (),
 ) -> Execution:
     """Run the cells in a copy of the notebook's folder; the workspace then holds the bundle. Raises ExecutionError."""
     copy_folder(found.notebook, workspace.work)
-    readable = [environment.folder, runtime, Path(__file__).parent]
-    if stage.tools.root == Path("/"):
-        readable.append(environment.python.prefix)
     return execute(
         found.notebook,
         stage,
         workspace,
-        environment.executable,
+        executable,
         runtime=runtime,
-        readable=readable,
+        readable=[*readable, Path(__file__).parent],
         settings=settings,
     )
 

@@ -158,8 +158,17 @@ def _name(found: Plan) -> str:
 
 
 def _execute(job: _Job) -> Execution:
+    readable = [job.environment.folder, job.runtime]
+    if job.stage.tools.root == Path("/"):
+        readable.append(job.environment.python.prefix)
     return run_notebook(
-        job.found, job.environment, job.runtime, job.stage, job.workspace, job.options.settings
+        job.found,
+        job.stage,
+        job.workspace,
+        job.environment.executable,
+        runtime=job.runtime,
+        settings=job.options.settings,
+        readable=readable,
     )
 
 
