@@ -64,13 +64,12 @@ def read_model(path: Path) -> Pickled | None:
             raise ValueError("it is compressed by lz4")
         if start == _ZIP:
             return _pickled(_in_zip(file))
-        stream = next(
-            (opened(file) for magic, opened in _COMPRESSED.items() if start.startswith(magic)), file
-        )
+        opened = next((opener for magic, opener in _COMPRESSED.items() if start.startswith(magic)), None)
         try:
+            stream = opened(file) if opened else file
             return _pickled(_in_stream(stream)) if _begins_pickle(stream) else None
         except (zlib.error, EOFError, OSError, lzma.LZMAError):
-            return None
+            return None  # what begins like compressed data need not be any
 
 
 def _pickled(read: Iterable[Contents]) -> Pickled:

@@ -56,10 +56,11 @@ class Global:
 class Made:
     """An object that loading makes: `maker` is its class or what else of a library makes it; `parts` lie in it."""
 
-    __slots__ = ("maker", "parts")
+    __slots__ = ("length", "maker", "parts")
 
     def __init__(self, maker: Global | None = None) -> None:
         self.maker = maker
+        self.length = 0
         self.parts: list[tuple[Any, Any]] = []
 
     def add(self, key: Any, value: Any) -> None:
@@ -203,9 +204,12 @@ class _Machine:
 
     def _append(self, items: tuple[Any, ...]) -> None:
         target = self._stack[-1]
-        for item in items if isinstance(target, Made) else ():
+        if not isinstance(target, Made):
+            return
+        for index, item in enumerate(items, target.length):
             if isinstance(item, (Made, Global, tuple)):  # a list of numbers or texts may be long
-                target.parts.append((len(target.parts), item))
+                target.parts.append((index, item))
+        target.length += len(items)
 
     def _set_items(self, items: tuple[Any, ...]) -> None:
         target = self._stack[-1]

@@ -6,6 +6,7 @@ function in `builtins` for as long as cells run.
 
 from __future__ import annotations
 
+import abc
 import ast
 import builtins
 import contextlib
@@ -103,9 +104,8 @@ def finish(shell: Any, names: Sequence[str], folder: str, own_folder: str) -> di
     not_callable = [name for name, value in entries.items() if not callable(value)]
     if not_callable or names[0] not in entries:
         return {"error": "entry", "names": not_callable or [names[0]]}
-    _make_annotations_strings(shell.user_ns)
     try:
-        pickled = cloudpickle.dumps(entries)
+        pickled = _dumps(entries)
     except Exception as error:  # a value's own __reduce__ may raise anything
         return _unpicklable(entries, error)
     Path(folder, "entry_points.pickle").write_bytes(pickled)
@@ -126,14 +126,43 @@ def answer(shell: Any, recorder: Recorder, folder: str) -> dict[str, Any]:
     return _answer(entry_points(shell, ("predictor", "validator")), declared + recorder.inputs, folder)
 
 
-def _make_annotations_strings(namespace: Mapping[str, Any]) -> None:
-    """Keep annotations from holding alive what only they name: a pickled function carries their values."""
-    for value in namespace.values():
-        if isinstance(value, types.FunctionType) and value.__module__ == "__main__":
-            value.__annotations__ = {
-                name: kind if isinstance(kind, str) else getattr(kind, "__name__", repr(kind))
-                for name, kind in value.__annotations__.items()
-            }
+class Pickler(cloudpickle.CloudPickler):  # type: ignore[misc]  # it has no types
+    """Makes strings of the annotations of what the notebook defines, wherever it lies: they keep nothing alive then.
+
+    A pickled function or class carries the values of its annotations, and loading it would import their modules.
+    """
+
+    def reducer_override(self, value: Any) -> Any:
+        """Reduce a function or class as cloudpickle does, without what only its annotations name."""
+        if _is_own_function(value) or _is_plain_class(value):
+            value.__annotations__ = _as_strings(value.__annotations__)
+        return super().reducer_override(value)
+
+
+def _as_strings(annotations: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        name: kind if isinstance(kind, str) else getattr(kind, "__name__", repr(kind))
+        for name, kind in annotations.items()
+    }
+
+
+def _is_own_function(value: Any) -> bool:
+    return isinstance(value, types.FunctionType) and value.__globals__.get("__name__") == "__main__"
+
+
+def _is_plain_class(kind: Any) -> bool:
+    """Tell whether a class has annotations and only the notebook reads them: dataclasses, models and tuples do, too."""
+    if type(kind) not in {type, abc.ABCMeta} or kind.__module__ != "__main__":
+        return False
+    machinery = ("__dataclass_fields__", "__attrs_attrs__", "_fields")
+    own = all(base.__module__ in {"__main__", "builtins", "abc"} for base in kind.__mro__)
+    return "__annotations__" in vars(kind) and own and not any(hasattr(kind, name) for name in machinery)
+
+
+def _dumps(value: Any) -> bytes:
+    with io.BytesIO() as file:
+        Pickler(file).dump(value)
+        return file.getvalue()
 
 
 def _answer(entries: Mapping[str, Any], inputs: Sequence[Any], folder: str) -> dict[str, Any]:
