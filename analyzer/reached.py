@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -38,27 +39,24 @@ class _Step(NamedTuple):
 
 
 def references(root: Any) -> Iterator[Reference]:
-    """Yield the names that `root` holds, each once for every set of libraries around it that no smaller one covers.
+    """Yield the names that `root` holds, each for every set of libraries around it that none before covers.
 
-    Those inside of few libraries come first, and among them those with a short path.
+    Those inside of few libraries are looked for first, and among them those with a short path.
     """
     seen: dict[int, list[Libraries]] = {}
-    levels: list[list[tuple[_Step, Libraries]]] = [[(_Step(root, _ROOT, None), frozenset())]]
-    for level in levels:
-        for step, inside in level:  # grows as it is walked through
-            value = step.value
-            before = seen.setdefault(id(value), [])
-            if any(covering <= inside for covering in before):
-                continue
-            before.append(inside)
-            if isinstance(value, Global):
-                if not value.is_picklers_own:
-                    yield Reference(value, tuple(_path(step)), inside)
-                continue
-            for key, part, libraries in _parts(value, inside):
-                while len(levels) <= len(libraries):
-                    levels.append([])
-                levels[len(libraries)].append((_Step(part, key, step), libraries))
+    waiting: list[deque[tuple[_Step, Libraries]]] = [deque([(_Step(root, _ROOT, None), frozenset())])]
+    while fewest := next(filter(None, waiting), None):
+        step, inside = fewest.popleft()
+        value = step.value
+        before = seen.setdefault(id(value), [])
+        if any(covering <= inside for covering in before):
+            continue
+        before.append(inside)
+        if isinstance(value, Global) and not value.is_picklers_own:
+            yield Reference(value, tuple(_path(step)), inside)
+        for key, part, libraries in _parts(value, inside):
+            waiting += (deque() for _ in range(len(waiting), len(libraries) + 1))
+            waiting[len(libraries)].append((_Step(part, key, step), libraries))
 
 
 def _parts(value: Any, inside: Libraries) -> Iterator[tuple[Any, Any, Libraries]]:
@@ -68,7 +66,8 @@ def _parts(value: Any, inside: Libraries) -> Iterator[tuple[Any, Any, Libraries]
         parts = value.parts
         if value.maker is not None:
             yield None, value.maker, inside
-            inside |= _library(value.maker)
+            # what the notebook's own code names, it names by itself, wherever that code lies
+            inside = frozenset() if value.maker.makes_code else inside | _library(value.maker)
     for key, part in parts:
         if _holds_names(part):
             yield key, part, inside

@@ -19,6 +19,7 @@ from nbslim.analyzer.types import Place
 _IMPORTERS = frozenset(
     {("builtins", "__import__"), ("importlib", "__import__"), ("importlib", "import_module")},
 )
+_CODE_MAKERS = frozenset({"_make_function", "_make_skeleton_class", "_make_skeleton_enum"})
 _PICKLES = frozenset({"dump", "dumps", "CloudPickler", "Pickler", "register_pickle_by_value"})
 _CELL = re.compile(r"<cell (\d+)>")
 _MARK = object()
@@ -51,6 +52,11 @@ class Global:
         return (
             self.module.partition(".")[0] == "cloudpickle" and bool(self.name) and self.name not in _PICKLES
         )
+
+    @property
+    def makes_code(self) -> bool:
+        """Whether a call of it makes a function or class that the notebook defines."""
+        return self.is_picklers_own and self.name in _CODE_MAKERS
 
 
 class Made:
@@ -317,6 +323,8 @@ def _absolute(name: str, package: Any = None) -> str:
 
 def _maker(function: Any, arguments: tuple[Any, ...]) -> Global | None:
     """Return what tells whose an object is: its class, where a helper of Python's own makes it."""
+    if isinstance(function, Global) and function.makes_code:
+        return function
     candidates = (function, *arguments[:1])
     named = (one for one in candidates if isinstance(one, Global) and not one.is_picklers_own)
     return next((one for one in named if not is_standard(one.module)), None)

@@ -7,8 +7,10 @@ import subprocess
 import time
 
 import pytest
+from nbslim.packer.pythons import find_python
 from notebooks import write_notebook
 from support import CACHE, NBSLIM
+from uv import find_uv_bin
 
 POSSIBLE = "import attr, packaging.version\nlimit = attr.asdict(attr.make_class('C', ['x'])(3))"
 PREDICTOR = "def predictor(x):\n    return packaging.version.parse(x).major + limit['x']"
@@ -98,3 +100,90 @@ def test_interrupted_it_ends_with_130_and_leaves_nothing(tmp_path):
         process.wait(30)
     assert process.returncode == 130
     assert list((CACHE / "packs").iterdir()) == []
+
+
+REFERS = {
+    "a cached predictor": (
+        ["import functools\n\n@functools.lru_cache\ndef predictor(x): return x"],
+        ["cell 2, line 4: predictor", "lru_cache"],
+    ),
+    "a cached helper": (
+        [
+            "from functools import cache\n@cache\ndef helper(x): return x",
+            "def predictor(x): return helper(x)",
+        ],
+        ["cell 2, line 3: predictor → helper", "lru_cache"],
+    ),
+    "a class inside a pickle inside an object": (
+        [
+            "import pickle\nclass Net: pass\nclass Model: pass\nmodel = Model()\nmodel.net_ = pickle.dumps(Net())",
+            "def predictor(x): return model",
+        ],
+        ["cell 2, line 2: predictor → model → .net_", "define Net in a module"],
+    ),
+    "a class in a file that is opened when serving": (
+        [
+            "import pickle\nclass Net: pass\npickle.dump(Net(), open('m.pkl', 'wb'))",
+            "def predictor(x): return pickle.load(open('m.pkl', 'rb'))",
+        ],
+        ["cell 2, line 2: m.pkl", "define Net in a module"],
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", REFERS)
+def test_what_refers_to_the_notebook_by_name_is_refused_with_its_place(analyzed, kind):
+    cells, said = REFERS[kind]
+    result = analyzed(*cells, requirements=())
+    assert result.returncode == 4
+    assert [text for text in said if text not in result.stderr] == []
+
+
+def test_what_a_model_file_names_is_kept(analyzed):
+    cells = [
+        "import pickle, attr, packaging.version\npickle.dump(packaging.version.parse('3'), open('v.pkl', 'wb'))",
+        "def predictor(x):\n    with open('v.pkl', 'rb') as file:\n        return pickle.load(file).major",
+    ]
+    found = serving(analyzed(*cells))
+    assert list(found) == ["packaging"]
+    assert found["packaging"]["direct"]
+
+
+def test_any_functions_are_entry_points(analyzed):
+    cell = "import attr, packaging.version\ndef f(x): return attr\ndef g(x): return packaging.version"
+    found = serving(analyzed(cell, "f(1)", arguments=("--json", "--entry", "f", "--entry", "g")))
+    assert set(found) == {"attrs", "packaging"}
+    assert set(serving(analyzed(cell, arguments=("--json", "--entry", "g")))) == {"packaging"}
+
+
+def uv(*arguments):
+    subprocess.run([find_uv_bin(), *map(str, arguments)], check=True, capture_output=True)
+
+
+@pytest.fixture(scope="module")
+def own_environment(tmp_path_factory):
+    """Make an environment as a user does, with the distributions given."""
+
+    def own_environment(*distributions):
+        folder = tmp_path_factory.mktemp("environment") / "venv"
+        uv("venv", "--no-project", "--python", find_python("3.11").executable, folder)
+        uv("pip", "install", "--python", folder, *distributions)
+        return folder
+
+    return own_environment
+
+
+@pytest.mark.parametrize("path", [".", "bin/python", "lib/python3.11/site-packages"])
+def test_notebook_runs_in_the_environment_that_is_named(analyzed, own_environment, path):
+    folder = own_environment("ipykernel", *REQUIRES)
+    result = analyzed(f"import sys\nassert sys.prefix == {str(folder)!r}", POSSIBLE, PREDICTOR, requirements=(),
+                      arguments=("--json", "--env", folder / path))  # fmt: skip
+    assert set(serving(result)) == {"packaging"}
+
+
+def test_environment_without_a_kernel_is_told_what_to_install(analyzed, own_environment):
+    folder = own_environment("packaging")
+    result = analyzed("def predictor(x): return x", arguments=("--env", folder))
+    assert result.returncode == 4
+    assert "ipykernel is not installed" in result.stderr
+    assert f"{folder}/bin/python -m pip install ipykernel" in result.stderr
