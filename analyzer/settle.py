@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import PurePosixPath
 from types import MappingProxyType
@@ -10,7 +10,7 @@ from types import MappingProxyType
 from nbslim.analyzer.names import family
 from nbslim.analyzer.pickles import Pickled
 from nbslim.analyzer.reached import Reference
-from nbslim.analyzer.types import Chain, Closure, Link, NeededImport, Place
+from nbslim.analyzer.types import Chain, Closure, Link, Need, NeededImport, Place
 
 Brings = Callable[[str, str], bool]
 """Tells whether what provides one module requires what provides another, directly or not."""
@@ -78,7 +78,22 @@ def settle(
     entry = Link(*next(iter(closure.entry_points.items())))
     unknown = sorted(module for module in foreign if family(module) not in known)
     added = [NeededImport(module, "certain", chains.get(module, (entry,))) for module in unknown]
-    return replace(closure, imports=tuple(sorted([*kept, *added], key=lambda needed: needed.module)))
+    return replace(
+        closure,
+        imports=tuple(sorted([*kept, *added], key=lambda needed: needed.module)),
+        files=_served(closure.files, functions),
+        environment_variables=_served(closure.environment_variables, functions),
+        programs=_served(closure.programs, functions),
+        metadata=_served(closure.metadata, functions),
+        entry_point_groups=_served(closure.entry_point_groups, functions),
+        opaque=_served(closure.opaque, functions),
+    )
+
+
+def _served(needs: Iterable[Need], functions: Collection[Place] | None) -> tuple[Need, ...]:
+    """Return the needs of code that serving runs: possible ones stay where their function was pickled."""
+    stay = (n for n in needs if n.certainty == "certain" or functions is None or n.function in functions)
+    return tuple(replace(need, certainty="certain") for need in stay)
 
 
 def _stays(needed: NeededImport, families: Collection[str], functions: Collection[Place] | None) -> bool:

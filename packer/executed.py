@@ -134,7 +134,8 @@ def read_bundle(found: Plan, workspace: Workspace) -> Pickled:
     pickled = read_pickle((workspace.bundle / "entry_points.pickle").read_bytes())
     for need in found.closure.files:
         path = workspace.work / need.name
-        if path.is_file():
+        opened = need.certainty == "certain" or need.function in pickled.functions
+        if opened and path.is_file():
             pickled = _with_model(pickled, found, need, path)
     to_notebook = [one for one in pickled.references if one.found.module == "__main__"]
     if to_notebook:
@@ -159,11 +160,11 @@ def _reference_to_notebook(found: Plan, reference: Reference) -> ExecutionError:
     with suppress(NotebookError):
         where += f", {find_closure(found.notebook, entries=[name]).entry_points[name]}"
     path = " → ".join(reference.path)
-    message = (
-        f"{where}: {path} holds {name} by its name in the notebook, which is not there where it is served"
-    )
-    if reference.path and reference.path[-1] == name:
+    lost = "by its name in the notebook, which is not there where it is served"
+    if reference.path[-1:] == (name,):
+        message = f"{where}: {path} is pickled {lost}"
         hint = f"a decorator such as functools.lru_cache does this: take it off {name}, or move {name} to a module"
     else:
+        message = f"{where}: {path} holds {name} {lost}"
         hint = f"define {name} in a module beside the notebook, and import it from there"
     return ExecutionError(message, hint=hint)
