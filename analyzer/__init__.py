@@ -8,10 +8,11 @@ from nbslim.analyzer.existing import find_environment
 from nbslim.analyzer.imports import foreign_imports, importable
 from nbslim.analyzer.notebook import read_notebook
 from nbslim.analyzer.offline import declared_distributions
-from nbslim.analyzer.pickles import pickled_functions, pickled_modules
+from nbslim.analyzer.pickles import Pickled, read_model, read_pickle
+from nbslim.analyzer.reached import Reference
 from nbslim.analyzer.report import to_json, to_requirements, to_text
 from nbslim.analyzer.requirements import declared_requirements, module_of
-from nbslim.analyzer.settle import settle
+from nbslim.analyzer.settle import settle, settle_pickled
 from nbslim.analyzer.types import Analysis, Cell, Closure, Notebook, Place, Requirements
 
 __all__ = [
@@ -22,7 +23,9 @@ __all__ = [
     "NbslimError",
     "Notebook",
     "NotebookError",
+    "Pickled",
     "Place",
+    "Reference",
     "Requirements",
     "RequirementsError",
     "analyze",
@@ -37,8 +40,10 @@ __all__ = [
     "pickled_functions",
     "pickled_modules",
     "read_installed",
+    "read_model",
     "read_notebook",
-    "settle",
+    "read_pickle",
+    "settle_pickled",
     "to_json",
     "to_requirements",
     "to_text",

@@ -14,12 +14,15 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn, TextIO
+from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from nbslim.analyzer import Analysis, NbslimError, to_json, to_requirements, to_text
 from nbslim.packer.buildah import ISOLATIONS
 from nbslim.packer.errors import BuildError
 from nbslim.packer.prepare import analyze_in, analyze_notebook, analyze_offline
+
+if TYPE_CHECKING:
+    from nbslim.packer.execute import Settings
 
 INTERRUPTED = 130
 _REFERENCE = re.compile(
@@ -106,10 +109,14 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_analyze(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command = commands.add_parser(
-        "analyze", help="which dependencies serving needs, and why (nothing is executed)"
+        "analyze", help="which dependencies serving needs, and why (nothing is executed, unless asked for)"
     )
     command.add_argument("notebook", type=Path)
     _add_python(command)
+    command.add_argument(
+        "--execute", action="store_true", help="run the notebook, so that nothing is only possible"
+    )
+    _add_settings(command)
     command.add_argument(
         "--entry", dest="entries", action="append", default=[], metavar="NAME",
         help="a function that is served (again for each); default: predictor, and validator if it is there",
@@ -126,7 +133,7 @@ def _add_analyze(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--json", action="store_const", dest="format", const="json", help="same as --format json"
     )
     output.add_argument("--format", choices=["text", "json", "requirements"])
-    command.set_defaults(run=_analyze, format="text")
+    command.set_defaults(run=_analyze, parser=command, format="text")
 
 
 def _add_pack(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -142,14 +149,7 @@ def _add_pack(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     )
     command.add_argument("--bundle", type=Path, metavar="FOLDER", help="also leave the bundle there")
     _add_python(command)
-    command.add_argument(
-        "-e", dest="variables", action="append", default=[], type=_variable, metavar="NAME[=VALUE]",
-        help="an environment variable for the cells; it never reaches the image",
-    )  # fmt: skip
-    command.add_argument(
-        "--timeout", type=_seconds, metavar="SECONDS", help="for each cell; default: no limit"
-    )
-    command.add_argument("--no-network", action="store_true", help="run the cells without a network")
+    _add_settings(command)
     command.add_argument(
         "--base", metavar="IMAGE", help="image of the builder (buildah); default: this machine"
     )
@@ -172,6 +172,17 @@ def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def _add_python(command: argparse.ArgumentParser) -> None:
     command.add_argument("--python", metavar="VERSION", help="default: the one that the notebook names")
+
+
+def _add_settings(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "-e", dest="variables", action="append", default=[], type=_variable, metavar="NAME[=VALUE]",
+        help="an environment variable for the cells; it never reaches the image",
+    )  # fmt: skip
+    command.add_argument(
+        "--timeout", type=_seconds, metavar="SECONDS", help="for each cell; default: no limit"
+    )
+    command.add_argument("--no-network", action="store_true", help="run the cells without a network")
 
 
 def _reference(text: str) -> str:
@@ -206,6 +217,10 @@ def _analyze(options: argparse.Namespace, out: TextIO, err: TextIO) -> None:
 
 
 def _analysis(options: argparse.Namespace, err: TextIO) -> Analysis:
+    if options.execute:
+        return _executed(options, err)
+    if options.variables or options.timeout or options.no_network:
+        options.parser.error("-e, --timeout and --no-network are for --execute")
     if options.offline:
         return analyze_offline(options.notebook, python=options.python, entries=options.entries)
     if options.env:
@@ -213,24 +228,44 @@ def _analysis(options: argparse.Namespace, err: TextIO) -> Analysis:
     return analyze_notebook(options.notebook, python=options.python, entries=options.entries, log=_log(err))
 
 
+def _executed(options: argparse.Namespace, err: TextIO) -> Analysis:
+    if options.offline:
+        options.parser.error("--execute needs an environment, and --offline is without one")
+    _need_linux("analyze --execute")
+    from nbslim.packer.executed import analyze_executed  # noqa: PLC0415 - only running a notebook takes it
+
+    return analyze_executed(
+        options.notebook, options.env, python=options.python, entries=options.entries,
+        settings=_settings(options), log=_log(err),
+    )  # fmt: skip
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    from nbslim.packer.execute import Settings  # noqa: PLC0415 - analyze is to answer at once
+
+    return Settings(
+        variables=dict(options.variables), timeout=options.timeout, network=not options.no_network
+    )
+
+
+def _need_linux(command: str) -> None:
+    if platform.system() != "Linux":
+        message = f"{command} needs a Linux host, or to run in a Linux container: this is {platform.system()}"
+        raise BuildError(message, hint="nbslim analyze NOTEBOOK works here")
+
+
 def _json_text(analysis: Analysis) -> str:
     return json.dumps(to_json(analysis), indent=2, ensure_ascii=False)
 
 
 def _pack(options: argparse.Namespace, out: TextIO, err: TextIO) -> None:
-    if platform.system() != "Linux":
-        message = f"pack needs a Linux host, or to run in a Linux container: this is {platform.system()}"
-        raise BuildError(message, hint="nbslim analyze works here")
+    _need_linux("pack")
     # analyze is to answer at once, without what running a notebook takes
-    from nbslim.packer.execute import Settings  # noqa: PLC0415
     from nbslim.packer.pack import Options, pack  # noqa: PLC0415
     from nbslim.packer.summary import summary  # noqa: PLC0415
 
-    settings = Settings(
-        variables=dict(options.variables), timeout=options.timeout, network=not options.no_network
-    )
     chosen = Options(
-        options.notebook, options.tag, options.engine, options.python, settings,
+        options.notebook, options.tag, options.engine, options.python, _settings(options),
         output=options.output, bundle=options.bundle, base=options.base, isolation=options.isolation,
     )  # fmt: skip
     receipt = pack(chosen, log=_log(err))

@@ -16,7 +16,7 @@ from nbformat import NotebookNode
 from nbslim.analyzer import Cell, Notebook
 from nbslim.packer.errors import ExecutionError
 from nbslim.packer.kernel import Kernel, start_kernel
-from nbslim.packer.own import place_own_runtime
+from nbslim.packer.own import place_own_cloudpickle, place_own_runtime
 from nbslim.packer.stage import Stage
 from nbslim.packer.workspace import MARKER, Workspace
 from tqdm import tqdm
@@ -49,6 +49,8 @@ class Settings:
     timeout: int | None = None
     """Seconds for each cell; None: no limit."""
     network: bool = True
+    answers: bool = True
+    """Whether samples are recorded and answered; without, any functions may be the entry points."""
 
 
 def copy_folder(notebook: Notebook, target: Path) -> None:
@@ -82,28 +84,41 @@ def execute(
     workspace: Workspace,
     python: Path,
     *,
-    runtime: Path,
+    runtime: Path | None,
     readable: list[Path],
     settings: Settings,
     progress: Callable[..., Any] = tqdm,
 ) -> Execution:
     """Run all cells with the interpreter `python`, then write entry points and samples into the bundle's folder.
 
-    `runtime` holds cloudpickle; it comes last on the kernel's path, with `nbslim.runtime` beside it.
+    `runtime` holds cloudpickle, None: nbslim's own is lent; it comes last on the kernel's path, with
+    `nbslim.runtime` beside it.
     Raises ExecutionError with cell and line where a cell fails, does not end, or the result cannot be pickled.
     """
     variables = _variables(workspace, python, settings)
     place_own_runtime(workspace.own)
+    if runtime is None:
+        place_own_cloudpickle(workspace.own)
     cells = [cell for cell in notebook.cells if "skip-execution" not in cell.tags and cell.source.strip()]
     with start_kernel(
         stage, workspace, python, readable=readable, variables=variables, network=settings.network
     ) as kernel:
-        _set_up(kernel, cells, [runtime, workspace.own], settings)
+        _set_up(kernel, cells, [*([runtime] if runtime else []), workspace.own], settings)
         _run_cells(notebook, cells, kernel, settings, progress)
         folders = [repr(str(folder)) for folder in (workspace.bundle, workspace.work)]
-        finish = _call("finish", "get_ipython()", f"{_MODULE}.recorder", repr(settings.entries), *folders)
-        report = kernel.evaluate("", finish)
-    return _checked(notebook, report)
+        finish = _call("finish", "get_ipython()", repr(settings.entries), *folders)
+        report = _checked(notebook, kernel.evaluate("", finish))
+        answers = _answers(kernel, workspace) if settings.answers else {}
+    unusable = tuple(f"sample {number}: {reason}" for number, reason in answers.get("unusable", ()))
+    return Execution(
+        answers.get("samples", 0), answers.get("unstable", 0), unusable, tuple(report["modules"])
+    )
+
+
+def _answers(kernel: Kernel, workspace: Workspace) -> dict[str, Any]:
+    call = _call("answer", "get_ipython()", f"{_MODULE}.recorder", repr(str(workspace.bundle)))
+    answers: dict[str, Any] = kernel.evaluate("", call)
+    return answers
 
 
 def _variables(workspace: Workspace, python: Path, settings: Settings) -> dict[str, str]:
@@ -118,6 +133,7 @@ def _variables(workspace: Workspace, python: Path, settings: Settings) -> dict[s
 
 
 def _set_up(kernel: Kernel, cells: list[Cell], paths: list[Path], settings: Settings) -> None:
+    recorded = settings.entries[0] if settings.answers else None
     numbered = json.dumps([(cell.number, cell.source) for cell in cells])
     code = f"""
 import importlib.util as __util, sys as __sys, json as __json
@@ -126,7 +142,7 @@ __spec = __util.spec_from_file_location("_nbslim_inside", {str(_INSIDE)!r})
 __sys.modules["_nbslim_inside"] = __util.module_from_spec(__spec)
 __spec.loader.exec_module(__sys.modules["_nbslim_inside"])
 __sys.modules["_nbslim_inside"].recorder = __sys.modules["_nbslim_inside"].set_up(
-    get_ipython(), __json.loads({numbered!r}), {settings.entries[0]!r})
+    get_ipython(), __json.loads({numbered!r}), {recorded!r})
 del __util, __sys, __json, __spec
 """
     kernel.evaluate(code, "'null'")
@@ -178,14 +194,13 @@ def _raise_failure(notebook: Notebook, cell: Cell, kernel: Kernel, error: CellEx
     raise ExecutionError(message) from error
 
 
-def _checked(notebook: Notebook, report: dict[str, Any]) -> Execution:
+def _checked(notebook: Notebook, report: dict[str, Any]) -> dict[str, Any]:
     if report.get("error") == "entry":
         message = f"{notebook.path.name}: {report['names'][0]} is not callable once all cells have run"
         raise ExecutionError(message)
     if report.get("error") == "pickle":
         _raise_unpicklable(notebook, report)
-    unusable = tuple(f"sample {number}: {reason}" for number, reason in report["unusable"])
-    return Execution(report["samples"], report["unstable"], unusable, tuple(report["modules"]))
+    return report
 
 
 def _raise_unpicklable(notebook: Notebook, report: dict[str, Any]) -> NoReturn:

@@ -6,6 +6,7 @@ function in `builtins` for as long as cells run.
 
 from __future__ import annotations
 
+import abc
 import ast
 import builtins
 import contextlib
@@ -73,9 +74,11 @@ class CellNames:
         return self.otherwise(raw_code, transformed_code, number)
 
 
-def set_up(shell: Any, cells: list[list[Any]], entry: str) -> Recorder:
-    """Prepare the kernel for `cells`, a list of (number, source) in the order in which they will run."""
+def set_up(shell: Any, cells: list[list[Any]], entry: str | None) -> Recorder | None:
+    """Prepare the kernel for `cells`, (number, source) in the order in which they will run; calls of `entry` count."""
     shell.compile.get_code_name = CellNames(cells, shell.compile.get_code_name)
+    if entry is None:
+        return None
     recorder = Recorder(entry)
     shell.ast_transformers.append(recorder)
     setattr(builtins, RECORDER, recorder.record)
@@ -92,40 +95,74 @@ def failure(cell: int) -> dict[str, Any]:
     return {"line": lines[-1] if lines else None}
 
 
-def finish(
-    shell: Any, recorder: Recorder, names: Sequence[str], folder: str, own_folder: str
-) -> dict[str, Any]:
-    """Write the pickled entry points and the answered samples into `folder`; returns a JSON-able report."""
-    shell.ast_transformers.remove(recorder)
-    delattr(builtins, RECORDER)
-    entries = {}
-    for name in names:
-        if shell.user_ns.get(name) is not None:
-            entries[name] = shell.user_ns[name]
+def finish(shell: Any, names: Sequence[str], folder: str, own_folder: str) -> dict[str, Any]:
+    """Write the entry points `names`, of which the first must be there, pickled into `folder`.
+
+    Returns a JSON-able report.
+    """
+    entries = entry_points(shell, names)
     not_callable = [name for name, value in entries.items() if not callable(value)]
     if not_callable or names[0] not in entries:
         return {"error": "entry", "names": not_callable or [names[0]]}
-    _make_annotations_strings(shell.user_ns)
     try:
-        pickled = cloudpickle.dumps(entries)
+        pickled = _dumps(entries)
     except Exception as error:  # a value's own __reduce__ may raise anything
         return _unpicklable(entries, error)
     Path(folder, "entry_points.pickle").write_bytes(pickled)
+    return {"modules": _local_modules(own_folder)}
+
+
+def entry_points(shell: Any, names: Sequence[str]) -> dict[str, Any]:
+    """Return those of `names` that the notebook has defined, with their values."""
+    return {name: shell.user_ns[name] for name in names if shell.user_ns.get(name) is not None}
+
+
+def answer(shell: Any, recorder: Recorder, folder: str) -> dict[str, Any]:
+    """End recording, and write all samples with the answers of the notebook's own objects into `folder`."""
+    shell.ast_transformers.remove(recorder)
+    delattr(builtins, RECORDER)
     declared = shell.user_ns.get("samples")
     declared = list(declared) if isinstance(declared, (list, tuple)) else []
-    report = _answer(entries, declared + recorder.inputs, folder)
-    report["modules"] = _local_modules(own_folder)
-    return report
+    return _answer(entry_points(shell, ("predictor", "validator")), declared + recorder.inputs, folder)
 
 
-def _make_annotations_strings(namespace: Mapping[str, Any]) -> None:
-    """Keep annotations from holding alive what only they name: a pickled function carries their values."""
-    for value in namespace.values():
-        if isinstance(value, types.FunctionType) and value.__module__ == "__main__":
-            value.__annotations__ = {
-                name: kind if isinstance(kind, str) else getattr(kind, "__name__", repr(kind))
-                for name, kind in value.__annotations__.items()
-            }
+class Pickler(cloudpickle.CloudPickler):  # type: ignore[misc]  # it has no types
+    """Makes strings of the annotations of what the notebook defines, wherever it lies: they keep nothing alive then.
+
+    A pickled function or class carries the values of its annotations, and loading it would import their modules.
+    """
+
+    def reducer_override(self, value: Any) -> Any:
+        """Reduce a function or class as cloudpickle does, without what only its annotations name."""
+        if _is_own_function(value) or _is_plain_class(value):
+            value.__annotations__ = _as_strings(value.__annotations__)
+        return super().reducer_override(value)
+
+
+def _as_strings(annotations: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        name: kind if isinstance(kind, str) else getattr(kind, "__name__", repr(kind))
+        for name, kind in annotations.items()
+    }
+
+
+def _is_own_function(value: Any) -> bool:
+    return isinstance(value, types.FunctionType) and value.__globals__.get("__name__") == "__main__"
+
+
+def _is_plain_class(kind: Any) -> bool:
+    """Tell whether a class has annotations and only the notebook reads them: dataclasses, models and tuples do, too."""
+    if type(kind) not in {type, abc.ABCMeta} or kind.__module__ != "__main__":
+        return False
+    machinery = ("__dataclass_fields__", "__attrs_attrs__", "_fields")
+    own = all(base.__module__ in {"__main__", "builtins", "abc"} for base in kind.__mro__)
+    return "__annotations__" in vars(kind) and own and not any(hasattr(kind, name) for name in machinery)
+
+
+def _dumps(value: Any) -> bytes:
+    with io.BytesIO() as file:
+        Pickler(file).dump(value)
+        return file.getvalue()
 
 
 def _answer(entries: Mapping[str, Any], inputs: Sequence[Any], folder: str) -> dict[str, Any]:

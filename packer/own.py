@@ -1,9 +1,10 @@
-"""Put `nbslim.runtime` itself where another interpreter can import it."""
+"""Put what nbslim itself is made of where another interpreter can import it."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import cloudpickle
 import nbslim.runtime
 from nbslim.packer.distributions import link_file
 
@@ -13,3 +14,9 @@ def place_own_runtime(folder: Path) -> None:
     for source in nbslim.runtime.__path__:
         for path in sorted(Path(source).glob("*.py")):
             link_file(path, folder / "nbslim/runtime" / path.name)
+
+
+def place_own_cloudpickle(folder: Path) -> None:
+    """Lay nbslim's own cloudpickle into `folder`: it is Python alone, and any supported interpreter runs it."""
+    for path in sorted(Path(cloudpickle.__file__).parent.glob("*.py")):
+        link_file(path, folder / "cloudpickle" / path.name)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from nbslim.analyzer import Analysis, NotebookError, pickled_functions, pickled_modules, settle
+from nbslim.analyzer import Analysis, NotebookError
 from nbslim.packer import buildah
 from nbslim.packer.bundle import LocalModules, leave_bundle, write_manifest
 from nbslim.packer.distributions import total_bytes
@@ -19,8 +19,9 @@ from nbslim.packer.environments import (
     make_runtime,
     runtime_requirements,
 )
-from nbslim.packer.errors import BuildError, ExecutionError
-from nbslim.packer.execute import Execution, Settings, copy_folder, execute
+from nbslim.packer.errors import BuildError
+from nbslim.packer.execute import Execution, Settings
+from nbslim.packer.executed import read_bundle, run_notebook, settled_closure
 from nbslim.packer.image import LAYERS, Parts, config
 from nbslim.packer.interpreter import Interpreter, assemble_interpreter, describe
 from nbslim.packer.libraries import inside
@@ -157,33 +158,30 @@ def _name(found: Plan) -> str:
 
 
 def _execute(job: _Job) -> Execution:
-    copy_folder(job.found.notebook, job.workspace.work)
-    readable = [job.environment.folder, job.runtime, Path(__file__).parent]
+    readable = [job.environment.folder, job.runtime]
     if job.stage.tools.root == Path("/"):
         readable.append(job.environment.python.prefix)
-    return execute(
-        job.found.notebook,
+    return run_notebook(
+        job.found,
         job.stage,
         job.workspace,
         job.environment.executable,
         runtime=job.runtime,
-        readable=readable,
         settings=job.options.settings,
+        readable=readable,
     )
 
 
 def _slim(job: _Job, execution: Execution) -> Rung:
     workspace, closure = job.workspace, job.found.closure
-    pickled = (workspace.bundle / "entry_points.pickle").read_bytes()
-    installed, modules = installed_in(job.environment), _modules(job, pickled)
+    pickled, installed = read_bundle(job.found, workspace), installed_in(job.environment)
     local = LocalModules(workspace.work, workspace.bundle / "modules", execution.local_modules)
     local.add_files(closure.local_files)
-    for module in sorted(modules):
+    for module in sorted(pickled.modules):
         local.add(module)
 
     def analyse(added: frozenset[str]) -> Analysis:
-        settled_closure = settle(closure, modules | added, pickled_functions(pickled))
-        analysis = settled(job.found, settled_closure, installed)
+        analysis = settled(job.found, settled_closure(closure, installed, pickled, added), installed)
         _finish_bundle(job, analysis)
         return analysis
 
@@ -199,17 +197,6 @@ def _finish_bundle(job: _Job, analysis: Analysis) -> None:
     except RequirementsError as error:
         raise located(job.found, error) from error
     write_manifest(job.workspace.bundle, name=_name(job.found), python=analysis.python, serving=serving)
-
-
-def _modules(job: _Job, pickled: bytes) -> set[str]:
-    """Return the modules that the pickled entry points refer to. Raises ExecutionError for the notebook itself."""
-    modules = pickled_modules(pickled)
-    if "__main__" in modules:
-        message = f"{job.notebook}: the pickled predictor refers to the notebook by name (__main__)"
-        hint = "remove a decorator such as lru_cache from it, or move it to a module"
-        raise ExecutionError(message, hint=hint)
-    # The runtime brings cloudpickle; that the kernel pickled with it says nothing of the notebook.
-    return {module for module in modules if module.partition(".")[0] != "cloudpickle"}
 
 
 def _sizes(job: _Job, rung: Rung) -> dict[str, int]:

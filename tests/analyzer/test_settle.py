@@ -4,8 +4,11 @@ from pathlib import Path
 
 import pytest
 from nbslim.analyzer.closure import find_closure
-from nbslim.analyzer.settle import settle
-from nbslim.analyzer.types import Cell, Closure, Link, NeededImport, Notebook, Place
+from nbslim.analyzer.pickles import Pickled
+from nbslim.analyzer.reached import Reference
+from nbslim.analyzer.settle import settle, settle_pickled
+from nbslim.analyzer.types import Cell, Closure, Link, Need, NeededImport, Notebook, Place
+from nbslim.analyzer.unpickler import Global
 
 ENTRY = Link("predictor", Place(1, 1))
 
@@ -89,3 +92,63 @@ def test_what_a_library_imports_for_a_function_stays_if_the_function_was_pickled
     before = find_closure(Notebook(Path("/nowhere/model.ipynb"), (Cell(1, source, source),), None))
     assert settled(before, {"pandas"}, functions={Place(1, 3)}) == ["openpyxl", "pandas"]
     assert settled(before, {"pandas"}, functions=()) == ["pandas"]
+
+
+REQUIRES = {("sklearn", "numpy"), ("sklearn", "scipy"), ("imblearn", "sklearn")}
+
+
+def settled_by(before, *references):
+    """Settle with references given as module, path and the libraries around it; what is direct comes back."""
+    given = tuple(
+        Reference(Global(module, "Name"), tuple(path.split()), frozenset(inside.split()))
+        for module, path, inside in references
+    )
+    pickled = Pickled(frozenset(one.found.module for one in given), given, frozenset())
+    after = settle_pickled(
+        before, pickled, brings=lambda library, module: (library, module.partition(".")[0]) in REQUIRES
+    )
+    return {needed.module: needed for needed in after.imports}
+
+
+def test_what_lies_only_in_objects_of_a_library_that_requires_it_has_no_reason_of_its_own():
+    before = closure(("sklearn.impute.IterativeImputer", "possible"), ("numpy", "possible"))
+    found = settled_by(
+        before, ("sklearn.impute._iterative", "predictor imp", ""), ("numpy", "predictor imp", "sklearn")
+    )
+    assert list(found) == ["sklearn.impute.IterativeImputer"]
+
+
+def test_what_lies_in_objects_of_a_library_that_does_not_require_it_has_its_path_as_reason():
+    before = closure(("sklearn.svm.SVC", "possible"))
+    path = "predictor model .fig_"
+    found = settled_by(
+        before, ("sklearn.svm._classes", "predictor model", ""), ("matplotlib.figure", path, "sklearn")
+    )
+    names = [link.name for link in found["matplotlib.figure"].why]
+    assert names == ["predictor", "model", ".fig_", "matplotlib.figure.Name"]
+
+
+def test_what_lies_outside_too_is_direct():
+    references = [("numpy", "predictor model", "sklearn"), ("numpy", "predictor other far away", "")]
+    assert list(settled_by(closure(), *references)) == ["numpy"]
+
+
+def test_part_of_a_library_that_the_notebook_imports_itself_is_direct_wherever_it_lies():
+    before = closure(("sklearn.linear_model.Ridge", "possible"))
+    assert list(settled_by(before, ("sklearn.linear_model._ridge", "predictor model", "imblearn"))) == [
+        "sklearn.linear_model.Ridge"
+    ]
+
+
+def test_what_a_required_library_requires_is_no_reason_either():
+    assert list(settled_by(closure(), ("numpy", "predictor model", "imblearn sklearn"))) == []
+
+
+def test_needs_of_functions_that_were_not_pickled_are_gone():
+    needs = tuple(
+        Need(name, Place(1, line), certainty, Place(1, line))
+        for name, line, certainty in [("a", 1, "possible"), ("b", 2, "possible"), ("c", 3, "certain")]
+    )
+    before = Closure({"predictor": Place(1, 1)}, (), (), files=needs)
+    after = settle(before, set(), functions={Place(1, 2)}).files
+    assert [(need.name, need.certainty) for need in after] == [("b", "certain"), ("c", "certain")]

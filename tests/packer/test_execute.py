@@ -1,5 +1,6 @@
 """A notebook runs in a real kernel, on the host and in a working container."""
 
+import functools
 import pickle
 import subprocess
 import textwrap
@@ -26,26 +27,30 @@ OK = "def predictor(x):\n    return x + 1"
 
 
 @pytest.fixture(scope="module")
-def environment():
-    return make_environment(find_python("3.11"), [], cache=CACHE)
+def made():
+    """Make environment and runtime for a version of Python, once."""
 
+    @functools.cache
+    def made(version):
+        python = find_python(version)
+        environment = make_environment(python, [], cache=CACHE)
+        return environment, make_runtime(python, runtime_requirements(), cache=CACHE)
 
-@pytest.fixture(scope="module")
-def runtime():
-    return make_runtime(find_python("3.11"), runtime_requirements(), cache=CACHE)
+    return made
 
 
 @pytest.fixture
-def run(tmp_path, environment, runtime):
+def run(tmp_path, made):
     """Execute cells; returns the execution and what the bundle's folder holds."""
 
-    def run(*sources, stage=("oci", None), files=(), **settings):
+    def run(*sources, stage=("oci", None), files=(), version="3.11", **settings):
+        environment, runtime = made(version)
         folder = tmp_path / "user"
         folder.mkdir(exist_ok=True)
         for name, text in dict(files).items():
             (folder / name).write_text(text)
         cells = tuple(Cell(n, textwrap.dedent(s), s) for n, s in enumerate(sources, 1))
-        notebook = Notebook(folder / "model.ipynb", cells, "3.11")
+        notebook = Notebook(folder / "model.ipynb", cells, version)
         engine, isolation = stage
         with (
             open_workspace(tmp_path / "cache") as workspace,
@@ -218,3 +223,52 @@ def test_links_in_the_folder_are_followed_and_never_written_through(run, tmp_pat
     _, samples, _ = run(cell, "samples = [0]")
     assert samples[0]["answer"] == 5
     assert outside.read_text() == "5"
+
+
+ANNOTATED = {
+    "a function": "def predictor(x: D) -> D: return x",
+    "a method": "class P:\n    def __call__(self, x: D) -> D: return x\npredictor = P()",
+    "a static method": "class P:\n    @staticmethod\n    def p(x: D): return x\npredictor = P.p",
+    "a class": "class P:\n    unit: D\n    def __call__(self, x): return x\npredictor = P()",
+    "a closure": "def make():\n    def inner(x: D): return x\n    return inner\npredictor = make()",
+    "a wrapped function": (
+        "import functools\ndef deco(f):\n    @functools.wraps(f)\n    def inner(*a: D): return f(*a)\n"
+        "    return inner\n@deco\ndef predictor(x: D): return x"
+    ),
+    "a partial": "import functools\ndef f(y: D, x): return x\npredictor = functools.partial(f, 1)",
+    "a function in a container": "def f(x: D): return x\nsteps = {'a': [f]}\ndef predictor(x): return steps['a'][0](x)",
+}
+
+
+@pytest.mark.parametrize("kind", ANNOTATED)
+@pytest.mark.parametrize("version", ["3.9", "3.11", "3.13"])
+def test_annotations_keep_nothing_alive_wherever_they_are(run, kind, version):
+    _, samples, pickled = run(
+        "from decimal import Decimal as D", ANNOTATED[kind], "samples = [1]", version=version
+    )
+    assert b"decimal" not in pickled
+    assert samples == ({"input": 1, "answer": 1},)
+
+
+TYPED = """
+import dataclasses, typing
+from decimal import Decimal as D
+@dataclasses.dataclass
+class Row:
+    x: D
+class Pair(typing.NamedTuple):
+    x: D
+class Map(typing.TypedDict):
+    x: D
+def predictor(x):
+    types = dataclasses.fields(Row)[0].type, Pair.__annotations__['x'], Map.__annotations__['x']
+    return [kind(x) == x for kind in types]
+samples = [1]
+"""
+
+
+@pytest.mark.parametrize("version", ["3.9", "3.11", "3.13"])
+def test_classes_whose_machinery_reads_types_keep_them(run, version):
+    _, samples, pickled = run(TYPED, version=version)
+    assert samples[0]["answer"] == [True, True, True]
+    assert b"decimal" in pickled
