@@ -46,8 +46,13 @@ for _library, _modules in _FUNCTIONS.items():
         for _name in _names:
             FUNCTIONS.setdefault(_name, {})[_library] = _module
 
-CHOOSERS = frozenset({"backend", "dtype_backend", "engine", "features", "flavor", "parser", "transform"})
-"""Keyword arguments that choose one of `CHOICES`."""
+CHOOSERS = frozenset(
+    {"backend", "dtype_backend", "engine", "features", "flavor", "parser", "transform", "transform_output"}
+)
+"""Keyword arguments and attributes that choose one of `CHOICES`."""
+
+CHOOSING = frozenset({"BeautifulSoup", "set_backend", "set_option", "set_output", "use_backend"})
+"""Functions that choose one of `CHOICES` by an argument without a keyword."""
 
 CHOICES = frozenset(
     {"fastparquet", "html5lib", "lxml", "numba", "openpyxl", "pandas", "plotly", "polars", "pyarrow", "xlrd"}
@@ -56,3 +61,45 @@ CHOICES = frozenset(
 
 OPENERS = frozenset({"files", "get_data", "open_binary", "open_text", "read_binary"})
 """Functions (of `importlib.resources` and `pkgutil`) that are told by name in which package to look."""
+
+EFFECTS = {
+    # importing this one: changes that library
+    "hvplot.pandas": "pandas",
+    "janitor": "pandas",
+    "mpl_toolkits.mplot3d": "matplotlib",
+    "pandas_ta": "pandas",
+    "pint_pandas": "pandas",
+    "sklearn.experimental": "sklearn",
+    "swifter": "pandas",
+}
+"""Modules that are imported for what this does to another library; their names need not be used."""
+
+RANDOM = frozenset(
+    {
+        "bernoulli",
+        "choice",
+        "multinomial",
+        "normal",
+        "permutation",
+        "rand",
+        "randint",
+        "randn",
+        "random",
+        "sample",
+    }
+    | {"shuffle", "uniform"}
+)
+"""Names of functions that draw random numbers: what they draw depends on a seed that was set before."""
+
+VARIABLES = {
+    "CUDA": ("cupy", "jax", "tensorflow", "torch", "xgboost"),
+    "HF": ("datasets", "huggingface_hub", "transformers"),
+    "MKL": ("numpy", "scipy"),
+    "MPLBACKEND": ("matplotlib",),
+    "NUMEXPR": ("numexpr", "pandas"),
+    "OMP": ("numpy", "scipy", "sklearn", "torch", "xgboost", "lightgbm"),
+    "OPENBLAS": ("numpy", "scipy"),
+    "TF": ("tensorflow", "keras"),
+    "TOKENIZERS": ("tokenizers", "transformers"),
+}
+"""Start of an environment variable's name, up to the first `_` → libraries that read it, where it is not their name."""

@@ -2,7 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal
+
+from nbslim.analyzer.constants import Text
+
+ResourceKind = Literal["file", "variable", "program", "metadata", "entry points", "search path"]
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What depends on it happens if a name is true (or, with `equals`, has that one value), or if it `holds` not."""
+
+    name: str
+    equals: tuple[Any, ...] = ()
+    holds: bool = True
+
+    def opposite(self) -> Condition:
+        """Return the condition that is met when this one is not."""
+        return replace(self, holds=not self.holds)
+
+    def met(self, value: Any) -> bool:
+        """Tell whether it is met where the name stands for `value`."""
+        return (bool(value) if not self.equals else value == self.equals[0]) is self.holds
 
 
 @dataclass(frozen=True)
@@ -20,6 +42,9 @@ class Imported:
     """Whether the code goes on where the import fails."""
     function: int | None = None
     """Line of the innermost function that imports, None for an import that runs with its statement."""
+    instead_of: tuple[str, ...] = ()
+    """Modules whose import is tried first; it runs where one of them is missing."""
+    conditions: tuple[Condition, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -30,13 +55,13 @@ class Opaque:
     line: int
     served: bool = True
     """Whether it can work at all in a function that is served outside Jupyter."""
-    variable: str | None = None
-    """The name that holds the name of the module which it imports."""
+    texts: tuple[Text, ...] = ()
+    """The names of the modules that it may import, as far as they are spelled out."""
     function: int | None = None
     """Line of the innermost function around it."""
 
     def importing(self, text: str) -> Imported:
-        """Return what it imports if its variable holds `text`."""
+        """Return what it imports if `text` names the module."""
         return replace(named_import(text, self.line), function=self.function)
 
 
@@ -51,24 +76,53 @@ class Mention:
 
 
 @dataclass(frozen=True)
+class Resource:
+    """Something outside of the program that code names: a file, an environment variable, a program, metadata."""
+
+    kind: ResourceKind
+    texts: tuple[Text, ...]
+    line: int
+    function: int | None = None
+    """Line of the innermost function around it."""
+    callee: str | None = None
+    """The name that is called, where only its import tells that it means what it seems to mean."""
+
+
+@dataclass(frozen=True)
+class Effect:
+    """A change of something that is no value of the notebook's, if `root` turns out to be imported."""
+
+    root: str
+    """The name at which the changed object is reached: `pd` in `pd.DataFrame.twice = twice`."""
+    what: str
+    line: int
+    kind: Literal["store", "call", "import"]
+    chain: str
+    """What is changed or called, dotted, as far as it is made of names: `pd.DataFrame.twice`."""
+    replay: str | None = None
+    """Python that makes the change again; None where that would do more than the change."""
+
+
+@dataclass(frozen=True)
 class Body:
-    """What the bodies of functions read and import when they are called, later than the statement itself."""
+    """What the bodies of functions read, import and change when they are called, later than the statement itself."""
 
     names: frozenset[str] = frozenset()
     imports: tuple[Imported, ...] = ()
     opaque: tuple[Opaque, ...] = ()
     mentions: tuple[Mention, ...] = ()
+    resources: tuple[Resource, ...] = ()
+    effects: tuple[Effect, ...] = ()
     files: frozenset[str] = frozenset()
     """What looks like a file's name."""
+    updates: frozenset[str] = frozenset()
+    """Global names whose values they may change without binding them."""
+    calls: tuple[tuple[str, frozenset[str]], ...] = ()
+    """Functions that they call by name, with the names that are handed over."""
 
     def at(self, line: int) -> Body:
         """Return it as if all of it stood in one line."""
-        return replace(
-            self,
-            imports=tuple(replace(imported, line=line) for imported in self.imports),
-            opaque=tuple(replace(opaque, line=line) for opaque in self.opaque),
-            mentions=tuple(replace(mention, line=line) for mention in self.mentions),
-        )
+        return replace(self, **_moved(self, line))
 
 
 @dataclass(frozen=True)
@@ -90,29 +144,52 @@ class Statement:
     """Functions that are called by name, with the names that are handed to them."""
     imports: tuple[Imported, ...] = ()
     opaque: tuple[Opaque, ...] = ()
+    resources: tuple[Resource, ...] = ()
+    effects: tuple[Effect, ...] = ()
     files: frozenset[str] = frozenset()
     """What looks like a file's name: such a file may hold what the statement reads, or bring what it binds."""
     conditional: bool = False
+    conditions: tuple[Condition, ...] = ()
+    """Names on whose truth alone it depends; `conditional` says whether it depends on anything else."""
+    instead_of: tuple[str, ...] = ()
+    """Modules whose import is tried first; it runs where one of them is missing."""
     deletes: bool = False
     defines_code: bool = False
     """Whether what it binds is code (a function, class or lambda) and not a computed value."""
+    keeps_subclasses: bool = False
+    """Whether it binds a class that may remember the classes derived from it."""
     plain_if_builtin: frozenset[str] | None = None
     """If not None, the value holds nothing of what it was computed from, as long as these names are the builtins."""
-    text: str | None = None
-    """The literal text that it assigns."""
+    constant: tuple[Any, ...] = ()
+    """The literal value that it assigns, if it assigns one and nothing else."""
+    shares: frozenset[str] = frozenset()
+    """Names whose objects the bound names may stand for, in whole or in part."""
+    alias_of: str | None = None
+    """The name at which a chain of attributes starts that is all that it assigns."""
+    call: str | None = None
+    """Its code, if it does nothing but call a function."""
+
+    @property
+    def text(self) -> str | None:
+        """The literal text that it assigns."""
+        return self.constant[0] if self.constant and isinstance(self.constant[0], str) else None
 
     def at(self, line: int) -> Statement:
         """Return it as if all of it stood in one line: that which runs its file."""
-        return replace(
-            self,
-            line=line,
-            imports=tuple(replace(imported, line=line) for imported in self.imports),
-            opaque=tuple(replace(opaque, line=line) for opaque in self.opaque),
-            body=self.body.at(line),
-        )
+        return replace(self, **_moved(self, line), line=line, body=self.body.at(line))
 
 
 def named_import(text: str, line: int) -> Imported:
     """Return the import of a module that a string names, with dots before it where it is relative."""
     module = text.lstrip(".")
     return Imported(module, line, level=len(text) - len(module))
+
+
+def _moved(whole: Body | Statement, line: int) -> dict[str, Any]:
+    """Return the parts of `whole` that have a line, with that line set to `line`."""
+    moved = {}
+    for part in fields(whole):
+        value = getattr(whole, part.name)
+        if isinstance(value, tuple) and value and hasattr(value[0], "line"):
+            moved[part.name] = tuple(replace(one, line=line) for one in value)
+    return moved

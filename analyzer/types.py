@@ -64,6 +64,10 @@ class Link:
     place: Place
 
 
+Chain = tuple[Link, ...]
+"""Links from an entry point to what it needs."""
+
+
 @dataclass(frozen=True)
 class NeededImport:
     """A module that the closure reaches, with the shortest chain that leads there, entry point first."""
@@ -71,11 +75,38 @@ class NeededImport:
     module: str
     """Dotted, as far as the import names it: `sklearn.cluster`."""
     certainty: Certainty
-    why: tuple[Link, ...]
+    why: Chain
     optional: bool = False
     """Whether the code goes on where the import fails (`try: ... except ImportError`)."""
     function: Place | None = None
     """Where the function starts that imports it when it is called; None if importing comes before serving."""
+    chains: tuple[Chain, ...] = ()
+    """All chains as short and as sure as `why`, which is the first of them."""
+
+
+@dataclass(frozen=True)
+class Need:
+    """Something besides modules that code reaches while it serves: a file, a variable, a program, a distribution."""
+
+    name: str
+    place: Place
+    certainty: Certainty
+    function: Place | None = None
+    """Where the function starts that reaches it."""
+
+
+@dataclass(frozen=True)
+class ServingEffect:
+    """A change that cells make, that no pickle carries, and on which serving depends."""
+
+    what: str
+    """Its code, shortened."""
+    place: Place
+    changes: str
+    """What it changes, by its whole name: `pandas.DataFrame.twice`, `os.environ`."""
+    certainty: Certainty
+    replay: str | None
+    """Python that makes the change again; None where running it again would do more than that."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +120,18 @@ class Closure:
     warnings: tuple[str, ...] = ()
     local_imports: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """What each of `local_files` imports: other local files by their path, other modules by their dotted name."""
+    effects: tuple[ServingEffect, ...] = ()
+    files: tuple[Need, ...] = ()
+    """Data files that are opened by their names."""
+    environment_variables: tuple[Need, ...] = ()
+    programs: tuple[Need, ...] = ()
+    """Programs of the system that are started."""
+    metadata: tuple[Need, ...] = ()
+    """Distributions of which only the metadata are read."""
+    entry_point_groups: tuple[Need, ...] = ()
+    """Groups of entry points that are looked up."""
+    opaque: tuple[Need, ...] = ()
+    """Constructs that cannot be followed."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,61 @@
+"""What serving needs besides modules: files, environment variables, programs, metadata."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+
+from nbslim.analyzer.constants import Text, resolved
+from nbslim.analyzer.graph import Node
+from nbslim.analyzer.statement import Resource
+from nbslim.analyzer.types import Certainty, Need, Place
+
+_METADATA = ("importlib.metadata", "importlib_metadata", "pkg_resources")
+_STARTERS = ("subprocess", "os", "shutil", "asyncio")
+_PATH = re.compile(r"(?!\w+://)[^\n\0]*(?:/[^\n\0]*|\.[A-Za-z]\w{0,9})")
+
+
+def named(texts: Iterable[Text], held: Mapping[str, Node]) -> list[str]:
+    """Return the texts that are known, variables being the names in `held` that hold one text once and for all."""
+
+    def text_of(name: str) -> str | None:
+        node = held.get(name)
+        return node.statement.text if node and not node.update and not node.previous else None
+
+    found = (resolved(text, text_of) for text in texts)
+    return [text for text in found if text is not None]
+
+
+def all_named(texts: Collection[Text], held: Mapping[str, Node]) -> list[str]:
+    """Return the texts if all of them are known, and none otherwise."""
+    found = named(texts, held)
+    return found if len(found) == len(texts) else []
+
+
+def needs(
+    found: Mapping[tuple[Place, Resource, str], tuple[Certainty, Place | None]], imports: Collection[str]
+) -> dict[str, tuple[Need, ...]]:
+    """Return what was found by its kind, without what only looks like it; `imports` are what the code imports."""
+    kinds: dict[str, dict[Need, None]] = {}
+    for (place, resource, text), (certainty, function) in found.items():
+        if (name := _meant(resource, text, imports)) is not None:
+            kinds.setdefault(resource.kind, {})[Need(name, place, certainty, function)] = None
+    return {kind: tuple(sorted(found, key=lambda n: (n.place, n.name))) for kind, found in kinds.items()}
+
+
+def _meant(resource: Resource, text: str, imports: Collection[str]) -> str | None:
+    """Return what a text names, or None where the call is not what its name alone suggests."""
+    if resource.kind == "file":
+        return text if _PATH.fullmatch(text) or resource.callee == "open" else None
+    if resource.kind in ("metadata", "entry points"):
+        return text if not resource.callee or _imported(resource.callee, _METADATA, imports) else None
+    if resource.kind == "program":
+        function = (resource.callee or "").rpartition(".")[2]
+        sure = "." in (resource.callee or "") or _imported(function, _STARTERS, imports)
+        words = text.split()
+        return words[0] if sure and words else None
+    return text
+
+
+def _imported(function: str, modules: Iterable[str], imports: Collection[str]) -> bool:
+    return any(f"{module}.{function}" in imports for module in modules)

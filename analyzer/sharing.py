@@ -1,0 +1,47 @@
+"""Which nodes may stand for the same objects, and what changes these: a union of sets, in nearly linear time."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+from typing import Generic, TypeVar
+
+T = TypeVar("T", bound=Hashable)
+
+
+class Sharing(Generic[T]):
+    """Disjoint sets of nodes, each set with the updates of the objects that its nodes may share."""
+
+    def __init__(self) -> None:
+        self._parents: dict[T, T] = {}
+        self._updates: dict[T, list[T]] = {}
+        self._joined: set[T] = set()
+
+    def join(self, one: T, other: T) -> None:
+        """Let two nodes share what they stand for."""
+        first, second = self._find(one), self._find(other)
+        if len(self._updates.get(first, ())) < len(self._updates.get(second, ())):
+            first, second = second, first
+        if first != second:
+            self._updates.setdefault(first, []).extend(self._updates.pop(second, ()))
+            self._parents[second] = first
+        self._joined.add(first)
+
+    def follow(self, before: T, update: T) -> None:
+        """Let `update` change what `before` stands for."""
+        root = self._find(before)
+        self._parents[update] = root
+        self._updates.setdefault(root, []).append(update)
+
+    def updates(self, node: T) -> Iterator[T]:
+        """Yield what changes the objects of a node that shares them with another; none for one that shares nothing."""
+        root = self._find(node)
+        return iter(self._updates.get(root, ()) if root in self._joined else ())
+
+    def _find(self, node: T) -> T:
+        root = node
+        while (parent := self._parents.get(root, root)) != root:
+            root = parent
+        while (parent := self._parents.get(node, node)) != root:
+            self._parents[node] = root
+            node = parent
+        return root
