@@ -28,6 +28,7 @@ else:
 
 PINS = tomllib.loads(Path(__file__).with_name("real-notebooks.toml").read_text("utf-8"))["sdist"]
 RUN_THEIR_BODY = {"capture", "prun", "time", "timeit"}
+WRITES_MODULE = re.compile(r"\A%%(?:write)?file +(\w+)\.py\b")
 HIDDEN = {module for libraries in FUNCTIONS.values() for module in libraries.values()}
 
 
@@ -101,6 +102,8 @@ class Cells:
     imports: dict[str, set[int]] = field(default_factory=dict)
     """Top-level names of modules, with the numbers of the cells that import them."""
     broken: set[int] = field(default_factory=set)
+    written: set[str] = field(default_factory=set)
+    """Modules that `%%writefile` writes."""
 
 
 def cells_of(path):
@@ -110,6 +113,7 @@ def cells_of(path):
         document = nbformat.read(path, as_version=4)
         code = [cell.source for cell in document.cells if cell.cell_type == "code"]
         for number, source in enumerate(code, start=1):
+            found.written |= set(WRITES_MODULE.findall(source))
             try:
                 tree = parsed(source)
             except SyntaxError:
@@ -180,7 +184,8 @@ def test_each_import_of_each_cell_is_kept_dropped_or_explained(case, unpacked, t
         found = [analysis(path, name) for name in cells.functions if name not in case.unservable]
     for each in found:
         named = {int(number) for warning in each.warnings for number in re.findall(r"\bcell (\d+)", warning)}
-        accounted = each.kept | each.dropped | each.local | beside.keys() | sys.stdlib_module_names
+        local = each.local | beside.keys() | cells.written
+        accounted = each.kept | each.dropped | local | sys.stdlib_module_names
         assert not {m: where for m, where in cells.imports.items() if m not in accounted and not where <= named}
         assert cells.broken <= named
         imported = cells.imports.keys() | {module for modules in beside.values() for module in modules}
