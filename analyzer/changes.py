@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from nbslim.analyzer.evidence import Evidence
 from nbslim.analyzer.graph import Change
+from nbslim.analyzer.held import named
 from nbslim.analyzer.hidden import VARIABLES
 from nbslim.analyzer.names import is_standard, top_of
-from nbslim.analyzer.needs import named
 from nbslim.analyzer.types import Certainty
 
 _EVERYWHERE = frozenset({"builtins", "codecs", "copyreg", "decimal", "locale", "sys", "time", "warnings"})
@@ -36,6 +36,7 @@ class Served:
     def relevance(self, change: Change) -> Relevance | None:
         """Return how sure it is that serving depends on `change`, with the evidence; None if it does not."""
         changed, top = change.changed, top_of(change.changed)
+        words = changed.rpartition(".")[2].split("_")
         evidence = self.libraries.get(top)
         if changed.startswith(("os.environ", "os.putenv")):
             return self._of_variables(change)
@@ -43,6 +44,10 @@ class Served:
             return None  # where modules are found is known, and they are carried
         if changed.rpartition(".")[2] in _SEEDS:
             return (self.draws, evidence) if self.draws and (evidence or top == "random") else None
+        if evidence is None:
+            # `tqdm.pandas()` and `patch_sklearn()` say which library they change.
+            said = [self.libraries[word] for word in words if word in self.libraries]
+            evidence = said[0] if said else None
         if evidence is not None:
             return evidence.certainty, evidence
         return ("certain", None) if top in _EVERYWHERE and is_standard(top) else None

@@ -8,8 +8,9 @@ from collections.abc import Iterator, Sequence
 from nbslim.analyzer.errors import NotebookError
 from nbslim.analyzer.graph import Graph, build_graph
 from nbslim.analyzer.needs import needs
-from nbslim.analyzer.program import Broken, read_program
-from nbslim.analyzer.types import Closure, Need, Notebook, ServingEffect
+from nbslim.analyzer.program import Broken, Program, read_program
+from nbslim.analyzer.statement import Opaque
+from nbslim.analyzer.types import Closure, Need, Notebook, Place, ServingEffect
 from nbslim.analyzer.walk import Provides, Walk, full_name
 
 ENTRIES = ("predictor", "validator")
@@ -32,9 +33,11 @@ def find_closure(
     walk = Walk(graph, program.local, provides)
     points = {name: graph.final[name] for name in entries or ENTRIES if name in graph.final}
     walk.run(points.values())
+    for found_at in _may_bind_anything(program):
+        walk.opaque.setdefault(found_at, "possible")
     _check_broken(walk, program.broken)
     _check_served(notebook, walk)
-    found = needs(walk.resources, walk.imports)
+    outside = needs(walk.resources, walk.imports)
     return Closure(
         entry_points={name: node.place for name, node in points.items()},
         imports=tuple(sorted(walk.all_imports(), key=lambda needed: needed.module)),
@@ -42,11 +45,11 @@ def find_closure(
         warnings=(*map(str, program.broken), *_warnings(notebook, walk)),
         local_imports={file: tuple(sorted(found)) for file, found in sorted(walk.local_imports.items())},
         effects=tuple(_effects(walk)),
-        files=found.get("file", ()),
-        environment_variables=found.get("variable", ()),
-        programs=found.get("program", ()),
-        metadata=found.get("metadata", ()),
-        entry_point_groups=found.get("entry points", ()),
+        files=outside.get("file", ()),
+        environment_variables=outside.get("variable", ()),
+        programs=outside.get("program", ()),
+        metadata=outside.get("metadata", ()),
+        entry_point_groups=outside.get("entry points", ()),
         opaque=tuple(_opaque(walk)),
     )
 
@@ -62,6 +65,12 @@ def _effects(walk: Walk) -> Iterator[ServingEffect]:
 def _opaque(walk: Walk) -> Iterator[Need]:
     for (place, opaque), certainty in sorted(walk.opaque.items(), key=lambda item: item[0][0]):
         yield Need(opaque.what, place, certainty)
+
+
+def _may_bind_anything(program: Program) -> Iterator[tuple[Place, Opaque]]:
+    """Yield the constructs of the cells themselves that may bind any name, reached or not."""
+    for cell, statement in program.statements:
+        yield from ((Place(cell, one.line), one) for one in statement.opaque if one.binds)
 
 
 def imported_modules(notebook: Notebook) -> frozenset[str]:
@@ -81,7 +90,7 @@ def _check_broken(walk: Walk, broken: Sequence[Broken]) -> None:
 def _check_served(notebook: Notebook, walk: Walk) -> None:
     """Raise for code that serving will surely run and that only works inside Jupyter."""
     for (place, opaque), certainty in walk.opaque.items():
-        if certainty == "certain" and not opaque.served:
+        if certainty == "certain" and not opaque.served and opaque.what.strip("()") not in walk.graph.final:
             raise NotebookError(
                 f"{notebook.path.name}, {place}: {opaque.what} is not there where the function is served",
                 hint="keep magics and shell commands out of the functions that serving runs",

@@ -9,15 +9,19 @@ MOST = 32
 """Alternatives of one text that are worth following, such as those that a loop runs through."""
 
 
+Text = tuple["str | Variable", ...]
+"""Parts that, joined, make one text; empty for the empty text."""
+
+
 @dataclass(frozen=True)
 class Variable:
     """A name of the notebook whose text is not known where it is used."""
 
     name: str
-
-
-Text = tuple["str | Variable", ...]
-"""Parts that, joined, make one text; empty for the empty text."""
+    inside: bool = False
+    """Whether the text is one of those inside what the name stands for."""
+    key: Text = ()
+    """What it is found by in there, as far as that is known."""
 
 
 def joined(first: tuple[Text, ...], second: tuple[Text, ...]) -> tuple[Text, ...]:
@@ -27,7 +31,15 @@ def joined(first: tuple[Text, ...], second: tuple[Text, ...]) -> tuple[Text, ...
     return tuple((*one, *two) for one in first for two in second)
 
 
-def resolved(text: Text, text_of: Callable[[str], str | None]) -> str | None:
-    """Return `text` as `text_of` knows its variables; None where it does not know one of them."""
-    parts = [text_of(part.name) if isinstance(part, Variable) else part for part in text]
-    return None if None in parts else "".join(part for part in parts if part is not None)
+def resolved(text: Text, texts_of: Callable[[Variable], tuple[str, ...]]) -> list[str]:
+    """Return what `text` may be, as `texts_of` knows its variables; nothing where it does not know one of them."""
+    found = [""]
+    for part in text:
+        parts = texts_of(part) if isinstance(part, Variable) else (part,)
+        found = [before + after for before in found for after in parts][:MOST]
+    return found
+
+
+def spelled(text: Text) -> str | None:
+    """Return a text without variables; None for one that has some."""
+    return "".join(map(str, text)) if not any(isinstance(part, Variable) for part in text) else None

@@ -1,42 +1,39 @@
 """What is installed in an environment, and for whom: owners of modules, requirements, sizes.
 
-Files come from each distribution's RECORD and edges from its Requires-Dist, found by `importlib.metadata` and
-evaluated by `packaging`. `pipdeptree` checks those edges in the tests and is no source of them: given folders, it
-evaluates markers for the Python that runs it, and it does not say which extras an edge asks for.
+Edges come from each distribution's Requires-Dist, evaluated by `packaging`. `pipdeptree` checks those edges in the
+tests and is no source of them: given folders, it evaluates markers for the Python that runs it, and it does not say
+which extras an edge asks for.
 """
 
 from __future__ import annotations
 
-import csv
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from email.parser import HeaderParser
+from dataclasses import dataclass, replace
 from functools import cached_property
-from importlib import metadata
 from pathlib import Path
+from types import MappingProxyType
 
+from nbslim.analyzer.editable import added_folders
+from nbslim.analyzer.metadata import Distribution, read_folder
+from nbslim.analyzer.overlaps import disagree, on_disk
+from nbslim.analyzer.sizes import file_sizes
+from nbslim.analyzer.types import Origin
 from packaging.markers import Marker
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-_MODULE = re.compile(r"(?P<stem>[^.]+)\.(?:pyc?|(?:[^.]+\.)?(?:so|pyd))")
 _NAME = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
 
 
 @dataclass(frozen=True)
-class Distribution:
-    """One installed distribution as its metadata folder tells; `files` are relative to `folder`, POSIX."""
+class Located:
+    """A module, the file that is loaded for it, and the distribution whose file it is."""
 
-    name: str
-    """In PEP 503 normal form."""
-    version: str
-    folder: Path
-    files: tuple[str, ...]
-    requires: tuple[str, ...]
-    top_level: tuple[str, ...] = ()
-    """Modules of a distribution that keeps no list of its files."""
+    module: str
+    file: str
+    owner: str
 
 
 @dataclass(frozen=True)
@@ -45,6 +42,8 @@ class Installed:
 
     distributions: Mapping[str, Distribution]
     python: str
+    declared: frozenset[str] = frozenset()
+    """What the user asked for by name; of several that provide one module, that one is meant."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -58,19 +57,41 @@ class Installed:
     def bytes(self, name: str) -> int:
         """Count what a distribution occupies: its files that exist, with their bytecode."""
         distribution = self.distributions[canonicalize_name(name)]
-        return sum(_sizes(os.fspath(distribution.folder), distribution.files).values())
+        return sum(file_sizes(os.fspath(distribution.folder), distribution.files).values())
 
     def owner(self, module: str) -> str | None:
         """Name the distribution that provides a dotted module, by the longest part of it that is a file.
 
         A folder without a file of its own (a namespace) counts only where one distribution alone fills it.
         """
-        if module in self._modules:
-            return self._modules[module]
-        fills = self._namespaces.get(module, frozenset())
-        if fills:
+        if module not in self._modules and (fills := self._namespaces.get(module, frozenset())):
             return next(iter(fills)) if len(fills) == 1 else None
-        return next((self._modules[part] for part in _parents(module) if part in self._modules), None)
+        located = self.locate(module)
+        return located.owner if located else None
+
+    def locate(self, module: str) -> Located | None:
+        """Tell which file importing a dotted module loads, that of the longest part of it that is a module."""
+        part = self._part(module)
+        if part is None:
+            return None
+        names, file = self._modules[part]
+        return Located(part, file, self._chosen(names))
+
+    def rivals(self, module: str) -> tuple[str, ...]:
+        """Name the distributions that install the module's file, if they are several and it matters which."""
+        part = self._part(module)
+        names = self._modules[part][0] if part else ()
+        return names if len(names) > 1 and disagree([self.distributions[name] for name in names]) else ()
+
+    def _part(self, module: str) -> str | None:
+        return next((part for part in (module, *_parents(module)) if part in self._modules), None)
+
+    def _chosen(self, names: Sequence[str]) -> str:
+        """Pick one of those that install one file: a declared one, else the one whose file it is."""
+        asked = [name for name in names if name in self.declared] or names
+        if len(asked) > 1:
+            return on_disk([self.distributions[name] for name in asked]) or asked[0]
+        return asked[0]
 
     def provides(self, module: str) -> bool:
         """Tell whether importing a dotted module can work; a namespace that several fill counts."""
@@ -87,14 +108,20 @@ class Installed:
         """Name the installed distributions that directly require `name`, sorted."""
         return tuple(sorted(self._all_requirers.get(canonicalize_name(name), ())))
 
-    def requirers(self, names: Iterable[str]) -> dict[str, set[str]]:
-        """Map each distribution that `names` require, directly or not, to those among them that ask for it."""
+    def requirers(
+        self, names: Iterable[str], undeclared: Mapping[str, Iterable[str]] = MappingProxyType({})
+    ) -> dict[str, set[str]]:
+        """Map each distribution that `names` require, directly or not, to those among them that ask for it.
+
+        `undeclared` says what distributions require besides what their metadata tell.
+        """
         edges: dict[str, set[str]] = {}
         waiting = [node for name in names for node in _nodes(Requirement(name))]
         seen = set(waiting)
         while waiting:
             source, extra = waiting.pop()
-            for requirement in self._required(source, extra):
+            more = () if extra else map(Requirement, undeclared.get(source, ()))
+            for requirement in (*self._required(source, extra), *more):
                 edges.setdefault(canonicalize_name(requirement.name), set()).add(source)
                 new = [node for node in _nodes(requirement) if node not in seen]
                 seen.update(new)
@@ -102,16 +129,10 @@ class Installed:
         return edges
 
     def _required(self, name: str, extra: str) -> Iterator[Requirement]:
-        environment = {**self._environment, "extra": extra}
+        environment = {**marker_environment(self.python), "extra": extra}
         for requirement in self._parsed.get(name, ()):
             if _applies(requirement.marker, environment, extra):
                 yield requirement
-
-    @cached_property
-    def _environment(self) -> dict[str, str]:
-        # with the minor version alone known, its last patch is the best guess: backports are for the early ones
-        full = self.python if self.python.count(".") > 1 else f"{self.python}.99"
-        return {"python_version": ".".join(full.split(".")[:2]), "python_full_version": full}
 
     @cached_property
     def _parsed(self) -> dict[str, tuple[Requirement, ...]]:
@@ -132,66 +153,79 @@ class Installed:
         return self.requirers(self.distributions)
 
     @cached_property
-    def _modules(self) -> dict[str, str]:
-        modules: dict[str, str] = {}
+    def _modules(self) -> dict[str, tuple[tuple[str, ...], str]]:
+        """Each module with those that install the file which is loaded for it, by name, and that file."""
+        modules: dict[str, tuple[tuple[str, ...], str]] = {}
+        rivals: dict[str, list[tuple[str, str]]] = {}
         for name in self.names:
-            for module in _modules_of(self.distributions[name]):
-                modules.setdefault(module, name)
+            for module, file in self.distributions[name].modules():
+                if module in modules:
+                    rivals.setdefault(module, []).append((name, file))
+                else:
+                    modules[module] = ((name,), file)
+        for module, others in rivals.items():
+            (first,), own = modules[module]
+            modules[module] = self._loaded([(first, own), *others])
         return modules
+
+    def _loaded(self, claims: Sequence[tuple[str, str]]) -> tuple[tuple[str, ...], str]:
+        """Return the file that is loaded of those that provide one module, and who installs it."""
+        file = min(claims, key=lambda claim: (self._rank(claim[0]), _preference(claim[1])))[1]
+        return tuple(sorted({name for name, other in claims if other == file})), file
+
+    @cached_property
+    def _ranks(self) -> dict[Path, int]:
+        folders = dict.fromkeys(one.folder for one in self.distributions.values())
+        return {folder: rank for rank, folder in enumerate(folders)}
+
+    def _rank(self, name: str) -> int:
+        """Tell how far back on the search path a distribution lies."""
+        return self._ranks[self.distributions[name].folder]
 
     @cached_property
     def _namespaces(self) -> dict[str, frozenset[str]]:
         """Folders that hold modules and are none themselves, with the distributions that fill them."""
         fills: dict[str, set[str]] = {}
-        for module, name in self._modules.items():
+        for module, (names, _) in self._modules.items():
             for parent in _parents(module):
                 if parent in self._modules:
                     break
-                fills.setdefault(parent, set()).add(name)
+                fills.setdefault(parent, set()).update(names)
         return {module: frozenset(names) for module, names in fills.items()}
+
+
+def marker_environment(python: str) -> dict[str, str]:
+    """Return what markers see of the Python `python`; the rest they ask this machine."""
+    # with the minor version alone known, its last patch is the best guess: backports are for the early ones
+    full = python if python.count(".") > 1 else f"{python}.99"
+    return {"python_version": ".".join(full.split(".")[:2]), "python_full_version": full}
 
 
 def read_installed(site_packages: Sequence[Path], *, python: str = "3.11") -> Installed:
     """Read the distributions in these folders, of which the first wins, as the Python `python` sees them."""
     found: dict[str, Distribution] = {}
     for folder in site_packages:
-        for distribution in sorted(_read_folder(folder), key=lambda d: d.name):
+        for distribution in read_folder(folder):
             found.setdefault(distribution.name, distribution)
+        for added in _added(folder):
+            for distribution in read_folder(added):
+                found.setdefault(distribution.name, _in_place(distribution))
     return Installed(found, python)
 
 
-def _read_folder(folder: Path) -> Iterator[Distribution]:
-    for found in metadata.distributions(path=[os.fspath(folder)]):
-        # the description below the headers is most of the file, and of no use here
-        text = found.read_text("METADATA") or found.read_text("PKG-INFO") or ""
-        headers = HeaderParser().parsestr(text.partition("\n\n")[0])
-        if headers["Name"]:  # a folder that an uninstaller left half empty has none
-            yield Distribution(
-                canonicalize_name(headers["Name"]),
-                headers["Version"] or "0",
-                folder,
-                tuple(_files(found)),
-                tuple(headers.get_all("Requires-Dist", ())),
-                tuple((found.read_text("top_level.txt") or "").split()),
-            )
+def _added(folder: Path) -> Iterator[Path]:
+    yield from dict.fromkeys(added for pth in sorted(folder.glob("*.pth")) for added in added_folders(pth))
 
 
-def _files(found: metadata.Distribution) -> list[str]:
-    record = found.read_text("RECORD")
-    if record is None:
-        return [file.as_posix() for file in found.files or ()]
-    return [row[0] for row in csv.reader(record.splitlines()) if row]
+def _in_place(distribution: Distribution) -> Distribution:
+    """Say of what lies in a folder that a `.pth` file names that it is used where it lies."""
+    return replace(distribution, origin=Origin(distribution.folder.as_uri(), editable=True))
 
 
-def _modules_of(distribution: Distribution) -> Iterator[str]:
-    for file in distribution.files:
-        *folders, last = file.split("/")
-        match = _MODULE.fullmatch(last)
-        parts = [*folders, match["stem"]] if match else []
-        if parts and all(map(str.isidentifier, parts)) and "__pycache__" not in folders:
-            yield ".".join(parts[:-1] if parts[-1] == "__init__" and folders else parts)
-    if not distribution.files:
-        yield from distribution.top_level
+def _preference(file: str) -> int:
+    """Order the files of one module as Python prefers them."""
+    stem, _, suffix = file.rpartition(".")
+    return 0 if stem.endswith("/__init__") else 2 if suffix == "py" else 3 if suffix == "pyc" else 1
 
 
 def _parents(module: str) -> Iterator[str]:
@@ -210,35 +244,3 @@ def _applies(marker: Marker | None, environment: Mapping[str, str], extra: str) 
     if marker is None:
         return not extra
     return marker.evaluate(dict(environment))
-
-
-def _sizes(root: str, files: Iterable[str]) -> dict[str, int]:
-    """Measure the files that exist, with the `.pyc` that Python wrote for them: RECORD lists none where uv installed.
-
-    Reading whole folders takes a third of the time that asking for each file does.
-    """
-    wanted: dict[str, set[str]] = {}
-    for file in files:
-        folder, _, name = file.rpartition("/")
-        wanted.setdefault(folder, set()).add(name)
-    sizes: dict[str, int] = {}
-    for folder, names in wanted.items():
-        path = os.path.normpath(f"{root}/{folder}")
-        stems = {name[:-3] for name in names if name.endswith(".py")}
-        found = [entry for entry in _entries(path) if entry.name in names]
-        if stems:
-            found += [entry for entry in _entries(f"{path}/__pycache__") if _stem(entry.name) in stems]
-        sizes |= {entry.path: entry.stat().st_size for entry in found if entry.is_file()}
-    return sizes
-
-
-def _stem(bytecode: str) -> str | None:
-    return bytecode.partition(".")[0] if bytecode.endswith(".pyc") else None
-
-
-def _entries(folder: str) -> list[os.DirEntry[str]]:
-    try:
-        with os.scandir(folder) as entries:
-            return list(entries)
-    except OSError:
-        return []  # RECORD names what a cleaner took away

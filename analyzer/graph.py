@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
+from nbslim.analyzer.held import files_named, named
 from nbslim.analyzer.sharing import Sharing
 from nbslim.analyzer.statement import Condition, Effect, Statement
 from nbslim.analyzer.types import Place
@@ -35,8 +36,24 @@ class Node:
 
     @property
     def imported(self) -> frozenset[tuple[str, str | None]]:
-        """What the statement imports under the node's name, as module and name."""
-        return frozenset((i.module, i.name) for i in self.statement.imports if i.bound == self.name)
+        """What the statement that bound the name imports under it, as module and name."""
+        node = self
+        while node.update and node.previous is not None:
+            node = node.previous
+        return frozenset((i.module, i.name) for i in node.statement.imports if i.bound == node.name)
+
+    @property
+    def unbound(self) -> bool:
+        """Whether no cell binds the name, and cells only change what Jupyter keeps under it."""
+        node = self
+        while node.update and node.previous is not None:
+            node = node.previous
+        return node.update
+
+    @property
+    def is_code(self) -> bool:
+        """Whether it is a function or a class of the notebook."""
+        return self.statement.defines_code
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,13 +86,30 @@ def build_graph(statements: Iterable[tuple[int, Statement]]) -> Graph:
     return Graph(builder.last, tuple(builder.stars), tuple(builder.changes), builder.sharing)
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Done:
-    """What calling a function of the notebook does besides returning a value."""
+    """What calling functions of the notebook does besides returning a value."""
 
-    updates: frozenset[str] = frozenset()
-    effects: tuple[tuple[Effect, Node], ...] = ()
+    updates: set[str] = field(default_factory=set)
+    altered: set[str] = field(default_factory=set)
+    stores: set[str] = field(default_factory=set)
+    effects: list[tuple[Effect, Node]] = field(default_factory=list)
     """Changes of what is imported, each with the function that makes it."""
+
+    def add(self, function: Node) -> None:
+        """Add what the body of `function` does itself."""
+        body = function.statement.body
+        self.updates |= body.updates
+        self.altered |= body.altered
+        self.stores |= body.stores
+        self.effects += [(effect, function) for effect in body.effects]
+
+    def join(self, other: _Done) -> None:
+        """Add what another call does."""
+        self.updates |= other.updates
+        self.altered |= other.altered
+        self.stores |= other.stores
+        self.effects += other.effects
 
 
 @dataclass
@@ -95,12 +129,14 @@ class _Builder:
         maybe = statement.conditional or None in met
         if any(imported.name == "*" for imported in statement.imports):
             self.stars.append((place, statement))
+        statement = replace(statement, files=statement.files | self._files(statement))
         reads = statement.uses | statement.bases | statement.files
         read = {name: self.last[name] for name in reads if name in self.last}
-        called = [self.last[name] for name, _ in statement.calls if name in self.last]
-        done = [self._doing(node) for node in called if node.statement.defines_code]
+        done = self._calls(statement)
         for name in sorted(self._updated(statement, done)):
             self._update(Node(name, place, statement, self.last.get(name), read, update=True))
+        for name in sorted(done.stores):
+            self.last[name] = Node(name, place, statement, self.last.get(name), read, maybe=True)
         self._change(place, statement, read, done)
         if statement.deletes:
             self._forget(statement, maybe=maybe)
@@ -114,15 +150,28 @@ class _Builder:
             return None
         return condition.met(node.statement.constant[0])
 
+    def _files(self, statement: Statement) -> set[str]:
+        """Return the files that a statement names by variables, or that something which it uses names."""
+        found: set[str] = set()
+        for name in statement.uses:
+            node = self.last.get(name)
+            if node is not None and not node.is_code and not node.update:
+                found |= node.statement.files if node.statement.shares or not node.imported else set()
+                found |= files_named([node.statement.text])
+        texts = [text for r in statement.resources if r.kind in ("file", "path") for text in r.texts]
+        return found | files_named(named(texts, self.last))
+
     def _bind(self, place: Place, statement: Statement, read: Mapping[str, Node], *, maybe: bool) -> None:
-        tried = {i.bound for i in statement.imports if i.optional}
+        tried = {i.bound for i in statement.imports if i.optional} | statement.may_bind
         for name in sorted(statement.binds):
+            if statement.augments and name in self.last:
+                continue  # updated already
             unsure = maybe or name in tried
             previous = self.last.get(name) if unsure else None
             node = Node(name, place, statement, previous, read, maybe=unsure)
             self.last[name] = node
             for shared in statement.shares if statement.plain_if_builtin is None else ():
-                if shared in read and not _is_module(read[shared]):
+                if shared in read and not read[shared].imported:
                     self.sharing.join(node, read[shared])
 
     def _update(self, node: Node) -> None:
@@ -134,55 +183,68 @@ class _Builder:
         for name in () if maybe else statement.binds:
             self.last.pop(name, None)
 
-    def _updated(self, statement: Statement, done: Iterable[_Done]) -> set[str]:
+    def _updated(self, statement: Statement, done: _Done) -> set[str]:
         """Return the names whose objects the statement may change.
 
         Calling a method may change its object; being handed to a function of the notebook may, too; being handed to
         any other function is taken as harmless, or every plot would seem to change what it draws. Modules do not
-        change.
+        change; other imported things do where something is stored in them.
         """
-        names = set(statement.updates | statement.files).union(*(one.updates for one in done))
+        names = set(statement.updates | statement.files) | done.updates
         for function, arguments in statement.calls:
-            if function in self.last and self.last[function].statement.defines_code:
-                names |= arguments
+            node = self.last.get(function)
+            if node is not None and (node.is_code or (node.statement.shares and not node.imported)):
+                # What shares its objects with others, such as a method kept under a name, may change them.
+                names |= arguments if node.is_code else arguments | {function}
         names |= {base for base in statement.bases if self._keeps_subclasses(base)}
-        return {
-            name
-            for name in names - statement.binds
-            if name not in self.last or not _is_module(self.last[name])
-        }
+        if not statement.augments:
+            names -= statement.binds
+        return {name for name in names if self._may_change(name, statement.altered | done.altered)}
+
+    def _may_change(self, name: str, altered: Collection[str]) -> bool:
+        imported = self.last[name].imported if name in self.last else frozenset()
+        return not imported or (name in altered and all(part for _, part in imported))
 
     def _keeps_subclasses(self, base: str) -> bool:
         return base in self.last and self.last[base].statement.keeps_subclasses
+
+    def _calls(self, statement: Statement) -> _Done:
+        """Return what the functions of the notebook do that a statement calls, be it as methods of their values."""
+        done = _Done()
+        for name in dict.fromkeys((*(name for name, _ in statement.calls), *sorted(statement.updates))):
+            for function in self._code_behind(name):
+                done.join(self._doing(function))
+        return done
+
+    def _code_behind(self, name: str) -> list[Node]:
+        node = self.last.get(name)
+        if node is None or node.is_code:
+            return [node] if node else []
+        made_by = (node.uses.get(callee) for callee, _ in node.statement.calls)
+        return [function for function in made_by if function is not None and function.is_code]
 
     def _doing(self, function: Node) -> _Done:
         """Return what a call of `function` does, the functions that it calls in turn included."""
         if function in self._done:
             return self._done[function]
-        waiting, seen, updates, effects = [function], {function}, set[str](), list[tuple[Effect, Node]]()
+        done, waiting, seen = _Done(), [function], {function}
         while waiting:
             node = waiting.pop()
-            known = self._done.get(node)
-            body = node.statement.body
-            updates |= known.updates if known else body.updates
-            effects += known.effects if known else ((effect, node) for effect in body.effects)
-            for name in () if known else (name for name, _ in body.calls):
-                other = self.last.get(name)
-                if other is not None and other.statement.defines_code and other not in seen:
-                    seen.add(other)
-                    waiting.append(other)
-        found = _Done(frozenset(updates), tuple(effects))
+            if node in self._done:
+                done.join(self._done[node])
+                continue
+            done.add(node)
+            called = [self.last[name] for name, _ in node.statement.body.calls if name in self.last]
+            new = [other for other in called if other.is_code and other not in seen]
+            seen.update(new)
+            waiting += new
         # Where there is nothing to find, there is nothing behind any function on the way either.
-        self._done.update(dict.fromkeys(seen if found == _Done() else [function], found))
-        return found
+        self._done.update(dict.fromkeys(seen if done == _Done() else [function], done))
+        return done
 
-    def _change(
-        self, place: Place, statement: Statement, read: Mapping[str, Node], done: Iterable[_Done]
-    ) -> None:
+    def _change(self, place: Place, statement: Statement, read: Mapping[str, Node], done: _Done) -> None:
         made: list[tuple[Effect, Node | None]] = [(effect, None) for effect in statement.effects]
-        made += [
-            (_made_by_call(effect, place, statement), node) for one in done for effect, node in one.effects
-        ]
+        made += [(_made_by_call(effect, place, statement), node) for effect, node in done.effects]
         for effect, function in made:
             if changed := self._changed(effect, function):
                 node = Node(
@@ -210,15 +272,4 @@ class _Builder:
 
 def _made_by_call(effect: Effect, place: Place, statement: Statement) -> Effect:
     """Return the effect of a function as that of the statement that calls it."""
-    return Effect(
-        effect.root,
-        effect.what,
-        place.line,
-        effect.kind,
-        effect.chain,
-        statement.call if effect.replay else None,
-    )
-
-
-def _is_module(node: Node) -> bool:
-    return bool(node.imported)
+    return replace(effect, line=place.line, replay=statement.call if effect.replay else None)

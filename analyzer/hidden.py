@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 _FUNCTIONS: dict[str, dict[str, tuple[str, ...]]] = {
-    # library: {module that it then imports: functions, methods and attributes that do so}
+    # library: {module that it then imports: functions, methods, attributes and arguments that do so}
     "networkx": {
         "matplotlib": ("draw", "draw_networkx", "draw_circular", "draw_spring"),
         "numpy": ("spring_layout", "circular_layout", "spectral_layout", "to_numpy_array"),
@@ -19,7 +19,7 @@ _FUNCTIONS: dict[str, dict[str, tuple[str, ...]]] = {
         ),
     },
     "pandas": {
-        "jinja2": ("style",),
+        "jinja2": ("style", "to_latex"),
         "lxml": ("read_html", "read_xml", "to_xml"),
         "matplotlib": ("boxplot", "hist", "plot"),
         "openpyxl": ("ExcelFile", "ExcelWriter", "read_excel", "to_excel"),
@@ -33,9 +33,11 @@ _FUNCTIONS: dict[str, dict[str, tuple[str, ...]]] = {
     "sklearn": {
         "PIL": ("load_sample_image", "load_sample_images"),
         "matplotlib": ("from_estimator", "from_predictions", "plot_tree"),
-        "pandas": ("fetch_openml",),
+        "pandas": ("as_frame", "fetch_openml"),
     },
+    "tqdm": {"pandas": ("progress_apply",)},
     "xgboost": {"graphviz": ("plot_tree", "to_graphviz"), "matplotlib": ("plot_importance",)},
+    "zoneinfo": {"tzdata": ("ZoneInfo",)},
 }
 
 FUNCTIONS: dict[str, dict[str, str]] = {}
@@ -54,10 +56,20 @@ CHOOSERS = frozenset(
 CHOOSING = frozenset({"BeautifulSoup", "set_backend", "set_option", "set_output", "use_backend"})
 """Functions that choose one of `CHOICES` by an argument without a keyword."""
 
-CHOICES = frozenset(
-    {"fastparquet", "html5lib", "lxml", "numba", "openpyxl", "pandas", "plotly", "polars", "pyarrow", "xlrd"}
+_MODULES = (
+    "fastparquet",
+    "html5lib",
+    "lxml",
+    "numba",
+    "openpyxl",
+    "pandas",
+    "plotly",
+    "polars",
+    "pyarrow",
+    "xlrd",
 )
-"""Modules that are chosen by their name in a string."""
+CHOICES = {name: name for name in _MODULES} | {"lxml-xml": "lxml", "xml": "lxml"}
+"""What a text chooses: modules, most by their own name."""
 
 OPENERS = frozenset({"files", "get_data", "open_binary", "open_text", "read_binary"})
 """Functions (of `importlib.resources` and `pkgutil`) that are told by name in which package to look."""

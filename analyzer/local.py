@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from nbslim.analyzer.errors import NotebookError
@@ -20,6 +20,8 @@ class LocalModules:
     folder: Path
     written: Mapping[str, str] = field(default_factory=dict)
     """Path relative to the folder (POSIX) to text, for `%%writefile` cells."""
+    roots: tuple[str, ...] = ("",)
+    """Folders in which modules are looked for, relative to the notebook's; it comes first."""
 
     @classmethod
     def beside(cls, notebook: Notebook) -> LocalModules:
@@ -32,9 +34,12 @@ class LocalModules:
         top = top_of(module)
         if any(PurePosixPath(path).parts[0].removesuffix(".py") == top for path in self.written):
             return True
-        if (self.folder / f"{top}.py").is_file() or any(self.folder.glob(f"{top}.*.so")):
-            return True
-        return any((self.folder / top).glob("**/*.py"))
+        return any(_holds(self.folder / root, top) for root in self.roots)
+
+    def searched(self, folders: Iterable[str]) -> LocalModules:
+        """Return them with folders that cells add to the path on which modules are looked for."""
+        added = (str(PurePosixPath(folder)) for folder in folders)
+        return replace(self, roots=tuple(dict.fromkeys((*self.roots, *(f for f in added if f != ".")))))
 
     def files(self, imported: Imported, importer: str | None = None) -> tuple[str, ...]:
         """Return the files that `imported` loads: packages on the way, the module, a submodule taken by name.
@@ -79,6 +84,13 @@ class LocalModules:
         return package if ups == 0 else package.parents[ups - 1] if ups <= len(package.parts) else None
 
     def _file(self, parts: list[str]) -> str | None:
-        stem = "/".join(parts)
-        candidates = (f"{stem}/__init__.py", f"{stem}.py")
+        stems = [str(PurePosixPath(root, *parts)) for root in self.roots]
+        candidates = (f"{stem}{end}" for stem in stems for end in ("/__init__.py", ".py"))
         return next((c for c in candidates if c in self.written or (self.folder / c).is_file()), None)
+
+
+def _holds(folder: Path, top: str) -> bool:
+    """Tell whether a folder holds a module or a package of this name."""
+    if (folder / f"{top}.py").is_file() or any(folder.glob(f"{top}.*.so")):
+        return True
+    return any((folder / top).glob("**/*.py"))

@@ -17,6 +17,9 @@ _ALWAYS = (sys.stdlib_module_names - _NOT_ALWAYS) | {"__main__"}
 SHARED = ("google.cloud", "google", "azure")
 """Names that many distributions share; only what lies below them tells one from the other."""
 
+KERNEL = "ipykernel"
+"""The distribution that runs a notebook's cells."""
+
 
 def is_standard(module: str, *, in_all: bool = False) -> bool:
     """Tell whether a dotted module is the standard library's, in some supported Python or `in_all`."""

@@ -5,31 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping
 
-from nbslim.analyzer.constants import Text, resolved
-from nbslim.analyzer.graph import Node
 from nbslim.analyzer.statement import Resource
 from nbslim.analyzer.types import Certainty, Need, Place
 
 _METADATA = ("importlib.metadata", "importlib_metadata", "pkg_resources")
 _STARTERS = ("subprocess", "os", "shutil", "asyncio")
 _PATH = re.compile(r"(?!\w+://)[^\n\0]*(?:/[^\n\0]*|\.[A-Za-z]\w{0,9})")
-
-
-def named(texts: Iterable[Text], held: Mapping[str, Node]) -> list[str]:
-    """Return the texts that are known, variables being the names in `held` that hold one text once and for all."""
-
-    def text_of(name: str) -> str | None:
-        node = held.get(name)
-        return node.statement.text if node and not node.update and not node.previous else None
-
-    found = (resolved(text, text_of) for text in texts)
-    return [text for text in found if text is not None]
-
-
-def all_named(texts: Collection[Text], held: Mapping[str, Node]) -> list[str]:
-    """Return the texts if all of them are known, and none otherwise."""
-    found = named(texts, held)
-    return found if len(found) == len(texts) else []
 
 
 def needs(

@@ -1,71 +1,30 @@
-"""An `.ipynb` file becomes a Notebook, or one clear error."""
+"""An `.ipynb` file or a Python script becomes a Notebook, or one clear error."""
 
 from __future__ import annotations
 
-import json
 import re
-import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from nbslim.analyzer.documents import cells_of, read_document
 from nbslim.analyzer.errors import NotebookError
-from nbslim.analyzer.magics import to_python
+from nbslim.analyzer.loading import loaded
+from nbslim.analyzer.magics import Transformed, Written, to_python
 from nbslim.analyzer.types import Cell, Notebook
 
-_FORMATS = (3, 4)
+_SKIPPED = "skip-execution"
+# nbdev and quarto say it in a comment that the cell begins with.
+_NOT_EVALUATED = re.compile(r"(?:\s*#.*\n)*\s*#\s*\|\s*eval\s*:\s*false\b", re.IGNORECASE)
 
 
 def read_notebook(path: Path) -> Notebook:
-    """Read a notebook of nbformat 3 or 4; what nbformat merely finds untidy is no concern of ours."""
-    document = _loaded(path)
+    """Read a notebook of nbformat 3 or 4, or a script; what nbformat finds untidy is no concern of ours."""
+    document = read_document(path)
     metadata = _table(document, "metadata")
-    _refuse_other_languages(metadata, path)
-    code = [cell for cell in _cells(document, path) if cell.get("cell_type") == "code"]
-    cells = tuple(_cell(number, cell, path) for number, cell in enumerate(code, start=1))
-    return Notebook(path, cells, _python(metadata))
-
-
-def _loaded(path: Path) -> dict[str, Any]:
-    try:
-        document = json.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise NotebookError(f"{path.name}: cannot be read: {error.strerror or error}") from error
-    except (ValueError, RecursionError) as error:
-        raise NotebookError(f"{path.name}: is not a notebook: it is not JSON") from error
-    if not isinstance(document, dict) or not isinstance(document.get("nbformat"), int):
-        raise NotebookError(f"{path.name}: is not a notebook: it names no nbformat")
-    if document["nbformat"] not in _FORMATS:
-        raise NotebookError(
-            f"{path.name}: is of nbformat {document['nbformat']}, which nbslim does not read",
-            hint="convert it: jupyter nbconvert --to notebook --nbformat 4",
-        )
-    return document
-
-
-def _cells(document: dict[str, Any], path: Path) -> list[Mapping[str, Any]]:
-    """Return the cells, in the form of nbformat 4."""
-    try:
-        cells = _upgraded(document)["cells"] if document["nbformat"] == 3 else document.get("cells")
-    except Exception as error:  # nbformat raises whatever it stumbles over
-        raise NotebookError(f"{path.name}: is not a valid notebook: {_one_line(error)}") from error
-    if not isinstance(cells, list) or not all(isinstance(cell, dict) for cell in cells):
-        raise NotebookError(f"{path.name}: is not a valid notebook: it has no list of cells")
-    return cells
-
-
-def _upgraded(document: dict[str, Any]) -> dict[str, Any]:
-    import nbformat  # noqa: PLC0415 - takes longer than reading a notebook, and few are that old
-
-    filled = {"nbformat_minor": 0, **document, "metadata": dict(_table(document, "metadata"))}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a missing cell id, a key that the schema does not know
-        upgraded: dict[str, Any] = nbformat.reads(json.dumps(filled), as_version=4)
-    return upgraded
-
-
-def _one_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)
+    _refuse_other_languages(document, path)
+    code = [cell for cell in cells_of(document, path) if cell["cell_type"] == "code"]
+    return Notebook(path, tuple(_read_cells(code, path)), _python(metadata))
 
 
 def _table(parent: Mapping[str, Any], key: str) -> Mapping[str, Any]:
@@ -73,11 +32,15 @@ def _table(parent: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _refuse_other_languages(metadata: Mapping[str, Any], path: Path) -> None:
+def _refuse_other_languages(document: Mapping[str, Any], path: Path) -> None:
+    metadata = _table(document, "metadata")
     kernel = _table(metadata, "kernelspec")
-    named = (kernel.get("language"), _table(metadata, "language_info").get("name"), kernel.get("name"))
-    language = next((name for name in named if name), "python")
-    if not str(language).lower().startswith("python"):
+    shown = str(kernel.get("display_name"))
+    name = shown if "python" in shown.lower() else kernel.get("name")
+    old = metadata.get("language") if document["nbformat"] == 3 else None
+    named = (kernel.get("language"), _table(metadata, "language_info").get("name"), old, name)
+    language = str(next(filter(None, named), "python"))
+    if "python" not in language.lower():
         raise NotebookError(
             f"{path.name}: its kernel is {language}, not Python", hint="nbslim packs Python notebooks"
         )
@@ -88,24 +51,51 @@ def _python(metadata: Mapping[str, Any]) -> str | None:
     return version[0] if version else None
 
 
-def _cell(number: int, cell: Mapping[str, Any], path: Path) -> Cell:
-    source = _source(cell, path)
-    transformed = to_python(source)
-    tags = _table(cell, "metadata").get("tags")
-    return Cell(
-        number=number,
-        source=source,
-        python=transformed.python,
-        tags=frozenset(map(str, tags)) if isinstance(tags, list) else frozenset(),
-        written=transformed.written_file,
-        installs=transformed.installs,
-        runs=transformed.runs,
-    )
+def _read_cells(code: list[Mapping[str, Any]], path: Path) -> Iterator[Cell]:
+    files: dict[str, str] = {}
+    for number, cell in enumerate(code, start=1):
+        source = loaded(_source(cell, number, path), path.parent)
+        tags = _tags(cell, source)
+        skipped = Transformed("\n" * source.count("\n"))
+        transformed = skipped if _SKIPPED in tags else to_python(source)
+        yield Cell(
+            number=number,
+            source=source,
+            python=transformed.python,
+            tags=tags,
+            written=_file(transformed.written, files, path.parent),
+            installs=transformed.installs,
+            runs=transformed.runs,
+        )
 
 
-def _source(cell: Mapping[str, Any], path: Path) -> str:
-    source = cell.get("source", "")
+def _tags(cell: Mapping[str, Any], source: str) -> frozenset[str]:
+    listed = _table(cell, "metadata").get("tags")
+    tags = frozenset(map(str, listed)) if isinstance(listed, list) else frozenset()
+    return tags | {_SKIPPED} if _NOT_EVALUATED.match(source) else tags
+
+
+def _file(written: Written | None, files: dict[str, str], folder: Path) -> tuple[str, str] | None:
+    """Return name and whole text of a file once a cell has written it; `files` are those of the cells before."""
+    if written is None:
+        return None
+    name, text = written.file, written.text
+    if written.appended:
+        text = (files[name] if name in files else _text(folder / name)) + text
+    files[name] = text
+    return name, text
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except (OSError, ValueError):  # it is not there yet, or no text to add to
+        return ""
+
+
+def _source(cell: Mapping[str, Any], number: int, path: Path) -> str:
+    source = cell.get("source", cell.get("input", ""))  # its name in nbformat 3
     lines = source if isinstance(source, list) else [source]
     if not all(isinstance(line, str) for line in lines):
-        raise NotebookError(f"{path.name}: is not a valid notebook: a cell's source is not text")
+        raise NotebookError(f"{path.name}, cell {number}: is not a valid cell: its source is not text")
     return "".join(lines)

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
+from nbslim.analyzer.held import named
 from nbslim.analyzer.local import LocalModules
 from nbslim.analyzer.statement import Imported, Statement
-from nbslim.analyzer.syntax import statements
+from nbslim.analyzer.syntax import Aliases, statements
 from nbslim.analyzer.types import Cell, Notebook, Place
 
 _DEFINES = re.compile(r"\s*(?:async\s+)?(?:def|class)\s+(\w+)")
 _IMPORTS = re.compile(r".*\bimport\b(.*)")
 _ASSIGNS = re.compile(r"(?<![=!<>])=(?!=)")
+_KNOWN = ("import_module", "__import__", "suppress")
+_RENAMED = re.compile(r"\b(import_module|suppress)\s+as\s+(\w+)")
+_ASSIGNED = re.compile(r"^\s*(\w+)\s*=\s*(?:[\w.]+\.)?(import_module|__import__)\s*$", re.MULTILINE)
+_WRAPPED = re.compile(
+    r"^def (\w+)\(\s*(\w+)[^)]*\)[^:\n]*:(?:(?!\n\S).)*?\b(?:import_module|__import__)\(\s*\2\b",
+    re.DOTALL | re.MULTILINE,
+)
+_EXECUTES = re.compile(r"(?:exec|execfile|runpy\.run_path|run_path)\(.*?['\"]([\w./-]+\.py)['\"]")
 _WORD = re.compile(r"[^\W\d]\w*")
 
 
@@ -54,23 +63,50 @@ def read_program(notebook: Notebook) -> Program:
     found: list[tuple[int, Statement]] = []
     broken: list[Broken] = []
     local = LocalModules.beside(notebook)
+    aliases = tuple(sorted(_aliases(notebook)))
     for cell in notebook.cells:
         if "skip-execution" in cell.tags:
             continue
         try:
-            found += [(cell.number, statement) for statement in _statements(cell, local)]
+            found += [(cell.number, statement) for statement in _statements(cell, local, aliases)]
         except SyntaxError as error:
             broken.append(Broken(notebook.path.name, cell, error))
-    return Program(tuple(found), tuple(broken), local)
+    return Program(tuple(found), tuple(broken), local.searched(_search_path(found)))
 
 
-def _statements(cell: Cell, local: LocalModules) -> list[Statement]:
-    """Return a cell's statements, those of the scripts that it runs by `%run` among them."""
-    found = list(statements(cell.python))
-    for script, line in reversed(cell.runs):
+def _aliases(notebook: Notebook) -> Iterator[tuple[str, str]]:
+    """Yield the names that cells give to functions which are known by theirs, and wrappers that import for them."""
+    for cell in notebook.cells:
+        if any(name in cell.python for name in _KNOWN):
+            yield from ((alias, name) for name, alias in _RENAMED.findall(cell.python))
+            yield from ((alias, name) for alias, name in _ASSIGNED.findall(cell.python))
+            yield from ((alias, "import_module") for alias, _ in _WRAPPED.findall(cell.python))
+
+
+def _search_path(statements: Iterable[tuple[int, Statement]]) -> Iterator[str]:
+    for _, statement in statements:
+        for resource in statement.resources:
+            if resource.kind == "search path":
+                yield from named(resource.texts, {})
+
+
+def _statements(cell: Cell, local: LocalModules, aliases: Aliases) -> list[Statement]:
+    """Return a cell's statements, those of the scripts that it runs among them."""
+    found = list(statements(cell.python, aliases))
+    runs = [*cell.runs, *_executed(cell.python)]
+    for script, line in sorted(runs, key=lambda run: run[1], reverse=True):
         at = next((n for n, statement in enumerate(found) if statement.line >= line), len(found))
         found[at:at] = [statement.at(line) for statement in local.statements(script)]
     return found
+
+
+def _executed(python: str) -> Iterator[tuple[str, int]]:
+    """Yield the scripts that lines of a cell read and execute, each with its line."""
+    for number, line in (
+        enumerate(python.split("\n"), start=1) if "exec" in python or "run_path" in python else ()
+    ):
+        if (script := _EXECUTES.match(line)) and not script[1].startswith("/"):
+            yield script[1], number
 
 
 def _bound(line: str) -> list[str]:

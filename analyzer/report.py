@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from nbslim.analyzer.types import Analysis, DroppedDistribution, Link, Place, ServingDistribution
+from nbslim.analyzer.types import Analysis, CellImport, DroppedDistribution, Link, Place, ServingDistribution
 
 _WIDTH = 100
 _SHOWN = 15
@@ -20,13 +20,14 @@ def to_json(analysis: Analysis) -> dict[str, Any]:
         "entry_points": {name: _place(place) for name, place in analysis.entry_points.items()},
         "serving": [_serving(distribution) for distribution in analysis.serving],
         "dropped": [_dropped(distribution) for distribution in analysis.dropped],
+        "imports": [_cell_import(imported) for imported in analysis.imports],
         "warnings": list(analysis.warnings),
     }
 
 
 def to_requirements(analysis: Analysis) -> str:
     """Pin what serving needs, one distribution a line, as pip reads it."""
-    return "".join(sorted(f"{kept.name}=={kept.version}\n" for kept in analysis.serving))
+    return "".join(sorted(f"{_requirement(kept)}\n" for kept in analysis.serving))
 
 
 def to_text(analysis: Analysis) -> str:
@@ -49,13 +50,37 @@ def _serving(kept: ServingDistribution) -> dict[str, Any]:
         "certainty": kept.certainty,
         "direct": kept.direct,
         "required_by": list(kept.required_by),
+        "undeclared_by": list(kept.undeclared_by),
         "why": [{"name": link.name, **_place(link.place)} for link in kept.why],
         "bytes": kept.bytes,
     }
 
 
+def _requirement(kept: ServingDistribution) -> str:
+    if kept.origin and kept.origin.editable:
+        return f"# {kept.name} {kept.version} is edited in place and in no index: {kept.origin.url}"
+    if kept.origin:
+        return f"{kept.name} @ {kept.origin.reference}"
+    return f"{kept.name}=={kept.version}" if kept.version else kept.name
+
+
 def _dropped(dropped: DroppedDistribution) -> dict[str, Any]:
-    return {"name": dropped.name, "version": dropped.version, "bytes": dropped.bytes}
+    return {
+        "name": dropped.name,
+        "version": dropped.version,
+        "imports": list(dropped.imports),
+        "reason": dropped.reason,
+        "bytes": dropped.bytes,
+    }
+
+
+def _cell_import(imported: CellImport) -> dict[str, Any]:
+    return {
+        "module": imported.module,
+        **_place(imported.place),
+        "kind": imported.kind,
+        "distribution": imported.distribution,
+    }
 
 
 def _heading(analysis: Analysis) -> str:
@@ -82,7 +107,8 @@ def _legend(analysis: Analysis) -> Iterator[str]:
 def _reason(kept: ServingDistribution) -> str:
     if kept.direct or not kept.required_by:
         return _chain(kept.why)
-    return f"required by {', '.join(kept.required_by)}"
+    requirers = (f"{name} (undeclared)" if name in kept.undeclared_by else name for name in kept.required_by)
+    return f"required by {', '.join(requirers)}"
 
 
 def _chain(why: Iterable[Link]) -> str:
@@ -95,7 +121,8 @@ def _left_out(analysis: Analysis) -> str:
     if not analysis.dropped:
         return "dropped: nothing"
     largest = sorted(analysis.dropped, key=lambda d: (-d.bytes, d.name))
-    lines = ["dropped", *_table([(d.name, d.version, _size(d.bytes)) for d in largest[:_SHOWN]])]
+    rows = _table([(d.name, d.version, _size(d.bytes), d.reason) for d in largest[:_SHOWN]])
+    lines = ["dropped", *(_cut(row) for row in rows)]
     if rest := largest[_SHOWN:]:
         names = ", ".join(distribution.name for distribution in rest)
         tail = f"and {len(rest)} smaller ones, {_size(sum(d.bytes for d in rest))} together: {names}"
@@ -135,6 +162,11 @@ def _wrapped(text: str, first: str, following: str) -> str:
         break_long_words=False,  # a path or a name stays one, to be copied
     )
     return "\n".join(lines).replace("\N{NO-BREAK SPACE}", " ")
+
+
+def _cut(row: str) -> str:
+    """Keep a row one line; the whole reason is in the JSON."""
+    return row if len(row) <= _WIDTH else f"{row[: _WIDTH - 2].rpartition(' ')[0]} …"
 
 
 def _size(count: int) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from nbslim.analyzer.errors import NotebookError
+from nbslim.analyzer.installs import logical_lines
 from nbslim.analyzer.local import LocalModules
 from nbslim.analyzer.names import SHARED, is_standard
 from nbslim.analyzer.types import Cell, Notebook, Place, Requirements
@@ -181,7 +182,7 @@ def _read_file(path: Path, where: str, into: _Collected) -> None:
     if path.resolve() in into.seen:
         return
     into.seen.add(path.resolve())
-    for number, line in _logical_lines(_text(path, where)):
+    for number, line in logical_lines(_text(path, where)):
         text = re.sub(r"(^|\s)#.*", "", line).strip()
         if text:
             _read_line(text, f"{path.name}, line {number}", path, into)
@@ -194,19 +195,6 @@ def _text(path: Path, where: str) -> str:
         raise NotebookError(f"{where}: cannot read {path.name}: {error.strerror or error}") from error
     except ValueError as error:
         raise NotebookError(f"{path.name}: is not UTF-8 text") from error
-
-
-def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
-    """Join lines that a backslash continues; each has the number of its first."""
-    start, joined = 1, ""
-    for number, line in enumerate([*text.splitlines(), ""], start=1):
-        start = start if joined else number
-        # A comment ends with its line, whatever stands at the end of it.
-        if line.endswith("\\") and not line.lstrip().startswith("#"):
-            joined += line[:-1] + " "
-            continue
-        yield start, joined + line
-        joined = ""
 
 
 def _read_line(text: str, where: str, path: Path, into: _Collected) -> None:
@@ -282,13 +270,13 @@ def _from_modules(notebook: Notebook, modules: Collection[str]) -> Requirements:
     local = LocalModules.beside(notebook)
     foreign = sorted(m for m in modules if not is_standard(m) and not local.has(m))
     shared = [module for module in foreign if module in SHARED]
-    names = sorted({_distribution(module) for module in foreign if module not in SHARED})
+    names = sorted({distribution_of(module) for module in foreign if module not in SHARED})
     told = [f"nothing declares the requirements; the imports suggest {', '.join(names)}"] if names else []
     told += [f"no distribution is known for the module {module}; declare it" for module in shared]
     return Requirements(tuple(names), "the imports", tuple(told))
 
 
-def _distribution(module: str) -> str:
+def distribution_of(module: str) -> str:
     """Name the distribution of the longest part of a dotted name that the table knows."""
     parts = module.split(".")
     prefixes = (".".join(parts[:length]) for length in range(len(parts), 0, -1))

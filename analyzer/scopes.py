@@ -32,7 +32,7 @@ class Scope:
 
     def _add(self, symbol: symtable.Symbol, *, later: bool) -> None:
         name = symbol.get_name()
-        if symbol.is_assigned():
+        if symbol.is_assigned() or symbol.is_imported():
             (self.global_stores if later else self.binds).add(name)
         if later:
             self.deferred.add(name)

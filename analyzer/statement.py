@@ -7,7 +7,9 @@ from typing import Any, Literal
 
 from nbslim.analyzer.constants import Text
 
-ResourceKind = Literal["file", "variable", "program", "metadata", "entry points", "search path"]
+ResourceKind = Literal[
+    "file", "variable", "program", "metadata", "entry points", "search path", "choice", "path"
+]
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,8 @@ class Opaque:
     """The names of the modules that it may import, as far as they are spelled out."""
     function: int | None = None
     """Line of the innermost function around it."""
+    binds: bool = False
+    """Whether it may bind any name of the notebook."""
 
     def importing(self, text: str) -> Imported:
         """Return what it imports if `text` names the module."""
@@ -67,11 +71,11 @@ class Opaque:
 
 @dataclass(frozen=True)
 class Mention:
-    """A name after a dot, inside a function, that may make a library import something by itself; see `hidden`."""
+    """A name that may make a library import something by itself when it is called; see `hidden`."""
 
     name: str
     line: int
-    function: int
+    function: int | None = None
     """Line of the innermost function around it."""
 
 
@@ -117,6 +121,10 @@ class Body:
     """What looks like a file's name."""
     updates: frozenset[str] = frozenset()
     """Global names whose values they may change without binding them."""
+    altered: frozenset[str] = frozenset()
+    """Those among them that are surely changed, even where they are imported."""
+    stores: frozenset[str] = frozenset()
+    """Names that they bind by `global`."""
     calls: tuple[tuple[str, frozenset[str]], ...] = ()
     """Functions that they call by name, with the names that are handed over."""
 
@@ -140,10 +148,16 @@ class Statement:
     """Base classes of a class: it cannot be loaded without them."""
     body: Body = Body()
     updates: frozenset[str] = frozenset()
+    altered: frozenset[str] = frozenset()
+    """Those of `updates` that are surely changed, even where they are imported."""
+    may_bind: frozenset[str] = frozenset()
+    """Those of `binds` that are bound in a part of an expression that may not be evaluated."""
     calls: tuple[tuple[str, frozenset[str]], ...] = ()
     """Functions that are called by name, with the names that are handed to them."""
     imports: tuple[Imported, ...] = ()
     opaque: tuple[Opaque, ...] = ()
+    mentions: tuple[Mention, ...] = ()
+    """Names that it reads at once; they matter where it assigns them uncalled."""
     resources: tuple[Resource, ...] = ()
     effects: tuple[Effect, ...] = ()
     files: frozenset[str] = frozenset()
@@ -154,6 +168,8 @@ class Statement:
     instead_of: tuple[str, ...] = ()
     """Modules whose import is tried first; it runs where one of them is missing."""
     deletes: bool = False
+    augments: bool = False
+    """Whether it changes in place, if it can, what it binds (`+=`)."""
     defines_code: bool = False
     """Whether what it binds is code (a function, class or lambda) and not a computed value."""
     keeps_subclasses: bool = False
@@ -162,6 +178,8 @@ class Statement:
     """If not None, the value holds nothing of what it was computed from, as long as these names are the builtins."""
     constant: tuple[Any, ...] = ()
     """The literal value that it assigns, if it assigns one and nothing else."""
+    texts: tuple[tuple[str | None, str], ...] = ()
+    """The literal texts that the container which it assigns holds, if it holds nothing else, with a table's keys."""
     shares: frozenset[str] = frozenset()
     """Names whose objects the bound names may stand for, in whole or in part."""
     alias_of: str | None = None

@@ -23,9 +23,10 @@ class Place:
 
 @dataclass(frozen=True)
 class Cell:
-    """A code cell: `source` as its author wrote it, `python` with magics turned into (or replaced by) Python.
+    """A code cell: `source` as the kernel runs it, `python` with magics turned into (or replaced by) Python.
 
-    `tags` are the notebook's own (`skip-execution`, `raises-exception`, `parameters`, ...).
+    `tags` are the notebook's own (`skip-execution`, `raises-exception`, `parameters`, ...). A cell that is skipped
+    has no Python.
     """
 
     number: int
@@ -33,7 +34,7 @@ class Cell:
     python: str
     tags: frozenset[str] = frozenset()
     written: tuple[str, str] | None = None
-    """File name and text of a `%%writefile` cell."""
+    """Name and whole text of the file that a `%%writefile` cell leaves."""
     installs: tuple[tuple[str, int], ...] = ()
     """Requirements of `%pip install` lines, with their lines."""
     runs: tuple[tuple[str, int], ...] = ()
@@ -42,7 +43,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Notebook:
-    """A notebook as it lies on disk: its code cells in file order and the Python that its metadata names."""
+    """A notebook or script as it lies on disk: its code cells in file order and the Python that its metadata names."""
 
     path: Path
     cells: tuple[Cell, ...]
@@ -144,6 +145,27 @@ class Requirements:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """Where a distribution was installed from, if not from an index (PEP 610)."""
+
+    url: str
+    vcs: str = ""
+    """Such as `git`, if it is a repository."""
+    commit: str = ""
+    fragment: str = ""
+    """What follows the address: a subdirectory, a hash."""
+    editable: bool = False
+    """Whether it is used where it lies."""
+
+    @property
+    def reference(self) -> str:
+        """The address with all that makes it exact, as pip reads it behind `name @`."""
+        prefix, commit = (f"{self.vcs}+" if self.vcs else ""), (f"@{self.commit}" if self.commit else "")
+        fragment = f"#{self.fragment}" if self.fragment else ""
+        return f"{prefix}{self.url}{commit}{fragment}"
+
+
+@dataclass(frozen=True)
 class ServingDistribution:
     """A distribution that serving needs, with its evidence. `bytes` is what it occupies when installed."""
 
@@ -155,15 +177,33 @@ class ServingDistribution:
     required_by: tuple[str, ...]
     why: tuple[Link, ...]
     bytes: int
+    origin: Origin | None = None
+    undeclared_by: tuple[str, ...] = ()
+    """Those of `required_by` that import it without declaring it."""
 
 
 @dataclass(frozen=True)
 class DroppedDistribution:
-    """A distribution of the full environment that serving does not need."""
+    """A distribution of the full environment that serving does not need, and why not."""
 
     name: str
     version: str
     bytes: int
+    reason: str = ""
+    imports: tuple[str, ...] = ()
+    """Top-level modules of it that any cell imports."""
+
+
+@dataclass(frozen=True)
+class CellImport:
+    """A module that a cell imports, where first, and what provides it."""
+
+    module: str
+    """Dotted, with the name that is taken from it: `sklearn.cluster.KMeans`."""
+    place: Place
+    kind: Literal["distribution", "standard", "local", "namespace", "missing"]
+    """`namespace`: several distributions fill it, and the name does not tell which is meant."""
+    distribution: str | None = None
 
 
 @dataclass(frozen=True)
@@ -176,3 +216,5 @@ class Analysis:
     serving: tuple[ServingDistribution, ...]
     dropped: tuple[DroppedDistribution, ...]
     warnings: tuple[str, ...] = field(default=())
+    imports: tuple[CellImport, ...] = ()
+    """All that any cell imports: each is in a distribution that is kept or dropped, or told to be something else."""

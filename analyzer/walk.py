@@ -10,14 +10,17 @@ from dataclasses import dataclass, field, replace
 from nbslim.analyzer.changes import Served
 from nbslim.analyzer.evidence import Evidence, Step, link
 from nbslim.analyzer.graph import Change, Graph, Node
-from nbslim.analyzer.hidden import FUNCTIONS, RANDOM
+from nbslim.analyzer.held import all_named, files_named, named
+from nbslim.analyzer.hidden import CHOICES, FUNCTIONS, RANDOM
 from nbslim.analyzer.local import LocalModules
 from nbslim.analyzer.names import top_of
-from nbslim.analyzer.needs import all_named, named
 from nbslim.analyzer.statement import Body, Imported, Mention, Opaque, Resource, Statement
 from nbslim.analyzer.types import Certainty, Link, NeededImport, Place
 
 BUILTINS = frozenset(dir(builtins)) | {"get_ipython", "display", "In", "Out", "_", "__", "___"}
+
+_SHELL = frozenset({"In", "Out", "display"})
+"""Names that Jupyter has, and that are not there where the function is served."""
 
 Provides = Callable[[str], "bool | None"]
 """Tells whether importing a module works; None where that is not known."""
@@ -83,8 +86,9 @@ class Walk:
     def _happened(self, node: Node) -> bool | None:
         """Tell whether a binding that may not happen does, where that depends on which modules can be imported."""
         tried = [i for i in node.statement.imports if i.optional and i.bound == node.name and not i.level]
-        if tried and not node.statement.conditional:
-            return self._can_import(i.module for i in tried)
+        if tried:
+            works = self._can_import(i.module for i in tried)
+            return None if works and node.statement.conditional else works
         works = self._can_import(node.statement.instead_of) if node.statement.instead_of else None
         return None if works is None else not works
 
@@ -102,6 +106,8 @@ class Walk:
             self._follow(update, "possible", step)
         if not node.update:
             self._need(_bound_by(statement, node.name), step)
+            if statement.alias_of:
+                self.mentions += [(mention, step) for mention in statement.mentions]
         code = statement.defines_code and not node.update
         self._follow_body(step, statement.body, step.certainty if code else "possible")
         if node.update or not self._is_plain(statement):
@@ -129,11 +135,21 @@ class Walk:
         self._reach_out(body.resources, step, certainty)
         # Only what is called while serving counts: what a library did for a value, the value itself shows.
         self.mentions += [(mention, replace(step, certainty=certainty)) for mention in body.mentions]
-        for name in sorted(body.names | body.files):
-            if name in final:
+        for name in sorted(body.names | self._files(body)):
+            if name in final and not (name in _SHELL and final[name].unbound):
                 self._follow(final[name], certainty, step)
+            elif name in _SHELL and name in body.names:
+                opaque = Opaque(name, step.node.place.line, served=False)
+                self.opaque.setdefault((step.node.place, opaque), certainty)
             elif name in body.names:
                 self._unbound(name, step, certainty)
+
+    def _files(self, body: Body) -> set[str]:
+        """Return the files that functions name, by themselves or by names that hold one text."""
+        final = self.graph.final
+        texts = [text for r in body.resources if r.kind in ("file", "path") for text in r.texts]
+        held = (final[name].statement.text for name in body.names if name in final and not final[name].update)
+        return set(body.files) | files_named([*named(texts, final), *held])
 
     def _note(
         self, opaque: Iterable[Opaque], step: Step, held: Mapping[str, Node], certainty: Certainty
@@ -142,7 +158,9 @@ class Walk:
         for one in opaque:
             modules = all_named(one.texts, held)
             if modules:
-                self._need(map(one.importing, modules), step, certainty)
+                # One of several texts is the module's name; which of them only running tells.
+                surest = certainty if len(modules) == len(one.texts) else "possible"
+                self._need(map(one.importing, modules), step, surest)
             else:
                 self.opaque.setdefault((Place(step.node.place.cell, one.line), one), certainty)
 
@@ -151,6 +169,9 @@ class Walk:
         for resource in resources:
             for name in named(resource.texts, self.graph.final):
                 function = None if resource.function is None else Place(cell, resource.function)
+                if resource.kind == "choice" and name in CHOICES:
+                    chosen = Imported(CHOICES[name], resource.line, optional=True, function=resource.function)
+                    self._need([chosen], step, certainty)
                 known = (Place(cell, resource.line), resource, name)
                 self.resources.setdefault(known, (certainty, function))
 
@@ -226,13 +247,22 @@ class Walk:
                 continue
             found = self.local_imports.setdefault(file, set())
             self._loaded[file] = evidence
-            for imported in self.local.imports(file):
-                files = self.local.files(imported, file)
-                found.update(files)
-                waiting += files
-                if not files and not imported.level:
-                    found.add(full_name(imported))
-                    self._add(full_name(imported), _Import(evidence.copy(), imported.optional, None))
+            for statement in self.local.statements(file):
+                self._run_local(statement.at(evidence.ways[0][0].node.place.line), evidence)
+                for imported in (*statement.imports, *statement.body.imports):
+                    files = self.local.files(imported, file)
+                    found.update(files)
+                    waiting += files
+                    if not files and not imported.level:
+                        found.add(full_name(imported))
+                        self._add(full_name(imported), _Import(evidence.copy(), imported.optional, None))
+
+    def _run_local(self, statement: Statement, evidence: Evidence) -> None:
+        """Note what a statement of a local file reaches out for; its line is that of its import."""
+        step = evidence.ways[0][0]
+        self._reach_out((*statement.resources, *statement.body.resources), step, evidence.certainty)
+        mentions = (*statement.mentions, *statement.body.mentions)
+        self.mentions += [(mention, replace(step, certainty=evidence.certainty)) for mention in mentions]
 
     def _add(self, module: str, new: _Import) -> None:
         known = self.imports.get(module)
@@ -299,7 +329,8 @@ class Walk:
         libraries = {top_of(module) for module in self.imports}
         for mention, step in self.mentions:
             for library in sorted(FUNCTIONS.get(mention.name, {}).keys() & libraries):
-                place = Place(step.node.place.cell, mention.function)
+                line = mention.function
+                place = None if line is None else Place(step.node.place.cell, line)
                 evidence = Evidence.of(step, step.certainty, *link(step, mention.name, mention.line))
                 yield _needed(
                     FUNCTIONS[mention.name][library], _Import(evidence, optional=True, function=place)

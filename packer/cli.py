@@ -19,11 +19,7 @@ from typing import NoReturn, TextIO
 from nbslim.analyzer import Analysis, NbslimError, to_json, to_requirements, to_text
 from nbslim.packer.buildah import ISOLATIONS
 from nbslim.packer.errors import BuildError
-from nbslim.packer.execute import Settings
-from nbslim.packer.pack import Options, pack
-from nbslim.packer.prepare import analyze_notebook
-from nbslim.packer.serve import serve
-from nbslim.packer.summary import summary
+from nbslim.packer.prepare import analyze_in, analyze_notebook, analyze_offline
 
 INTERRUPTED = 130
 _REFERENCE = re.compile(
@@ -114,6 +110,17 @@ def _add_analyze(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     command.add_argument("notebook", type=Path)
     _add_python(command)
+    command.add_argument(
+        "--entry", dest="entries", action="append", default=[], metavar="NAME",
+        help="a function that is served (again for each); default: predictor, and validator if it is there",
+    )  # fmt: skip
+    where = command.add_mutually_exclusive_group()
+    where.add_argument(
+        "--env", type=Path, metavar="PATH", help="an environment that is there already; default: a new one"
+    )
+    where.add_argument(
+        "--offline", action="store_true", help="no environment: tell what the names alone tell"
+    )
     output = command.add_mutually_exclusive_group()
     output.add_argument(
         "--json", action="store_const", dest="format", const="json", help="same as --format json"
@@ -193,9 +200,17 @@ def _port(text: str) -> int:
 
 
 def _analyze(options: argparse.Namespace, out: TextIO, err: TextIO) -> None:
-    analysis = analyze_notebook(options.notebook, python=options.python, log=_log(err))
+    analysis = _analysis(options, err)
     forms = {"json": _json_text, "requirements": to_requirements, "text": to_text}
     print(forms[options.format](analysis).rstrip("\n"), file=out)
+
+
+def _analysis(options: argparse.Namespace, err: TextIO) -> Analysis:
+    if options.offline:
+        return analyze_offline(options.notebook, python=options.python, entries=options.entries)
+    if options.env:
+        return analyze_in(options.notebook, options.env, python=options.python, entries=options.entries)
+    return analyze_notebook(options.notebook, python=options.python, entries=options.entries, log=_log(err))
 
 
 def _json_text(analysis: Analysis) -> str:
@@ -206,6 +221,11 @@ def _pack(options: argparse.Namespace, out: TextIO, err: TextIO) -> None:
     if platform.system() != "Linux":
         message = f"pack needs a Linux host, or to run in a Linux container: this is {platform.system()}"
         raise BuildError(message, hint="nbslim analyze works here")
+    # analyze is to answer at once, without what running a notebook takes
+    from nbslim.packer.execute import Settings  # noqa: PLC0415
+    from nbslim.packer.pack import Options, pack  # noqa: PLC0415
+    from nbslim.packer.summary import summary  # noqa: PLC0415
+
     settings = Settings(
         variables=dict(options.variables), timeout=options.timeout, network=not options.no_network
     )
@@ -219,6 +239,8 @@ def _pack(options: argparse.Namespace, out: TextIO, err: TextIO) -> None:
 
 
 def _serve(options: argparse.Namespace, _out: TextIO, err: TextIO) -> None:
+    from nbslim.packer.serve import serve  # noqa: PLC0415 - analyze does without a server
+
     serve(options.source, port=options.port, log=_log(err))
 
 

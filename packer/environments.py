@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from importlib.metadata import requires
 from pathlib import Path
 
+from nbslim.analyzer import names
 from nbslim.packer.cache import complete
 from nbslim.packer.index import wheels_but
 from nbslim.packer.pythons import Python
@@ -30,7 +31,7 @@ __all__ = [
     "runtime_requirements",
 ]
 
-KERNEL = ("ipykernel",)
+KERNEL = (names.KERNEL,)
 """What a notebook needs to run, besides its own requirements."""
 
 _FORMAT = 1  # changes when folders made by an older nbslim must not be used any more

@@ -16,6 +16,10 @@ _KNOWN: dict[str, str] = {"__name__": "__main__", "os.name": "posix", "sys.platf
 _KNOWN_CALLS = {"platform.system": "Linux"}
 
 
+OLDEST_MINOR = 9
+"""Of the Pythons that notebooks use: tests for something older are known to hold, or not to."""
+
+
 def tested(node: cst.BaseExpression) -> Told:
     """Tell what decides a test."""
     if isinstance(node, cst.UnaryOperation) and isinstance(node.operator, cst.Not):
@@ -89,7 +93,7 @@ _ORDER: dict[type, Callable[[int, int], bool]] = {
 
 
 def _version_told(left: cst.BaseExpression, target: cst.ComparisonTarget) -> bool | None:
-    """Tell whether a test of Python's major version holds for Python 3; of the minor one nothing is known here."""
+    """Tell whether a test of Python's major version holds for Python 3; of the minor one, that it is not too old."""
     compare = _ORDER.get(type(target.operator))
     if compare is None:
         return None
@@ -112,7 +116,7 @@ def _whole_version_told(target: cst.ComparisonTarget) -> bool | None:
     if not numbers or not all(len(n) == 1 and isinstance(n[0], int) for n in numbers):
         return None
     major = numbers[0][0]
-    if major == 3 and len(numbers) > 1:
+    if major == 3 and len(numbers) > 1 and numbers[1][0] > OLDEST_MINOR:
         return None
     later = isinstance(target.operator, (cst.GreaterThan, cst.GreaterThanEqual))
     return later if major <= 3 else not later

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
 import libcst as cst
-from nbslim.analyzer.constants import Text, Variable, resolved
-from nbslim.analyzer.hidden import CHOICES, CHOOSERS, CHOOSING, FUNCTIONS, OPENERS, RANDOM
-from nbslim.analyzer.scopes import names_in
+from nbslim.analyzer.constants import spelled
+from nbslim.analyzer.held import files_named
+from nbslim.analyzer.hidden import CHOICES, CHOOSERS, CHOOSING, FUNCTIONS, RANDOM
+from nbslim.analyzer.scopes import Scope
 from nbslim.analyzer.statement import (
     Body,
     Condition,
@@ -25,19 +26,22 @@ from nbslim.analyzer.statement import (
 )
 from nbslim.analyzer.syntax.conditions import negated, tested
 from nbslim.analyzer.syntax.imports import imported_in, imports_of
+from nbslim.analyzer.syntax.locals import Locals
 from nbslim.analyzer.syntax.nodes import (
     catches_import_errors,
     chain,
+    constant,
+    defaults,
     dotted,
     elements,
+    evaluated,
     is_call,
     last_part,
-    parameters,
     roots,
     start,
     string,
 )
-from nbslim.analyzer.syntax.resources import changes_settings, resource_of
+from nbslim.analyzer.syntax.resources import changes_first, changes_settings, opens_package, resource_of
 from nbslim.analyzer.syntax.texts import Names, runs_through, texts_of
 from nbslim.analyzer.syntax.values import shared
 
@@ -48,8 +52,11 @@ NAMERS = frozenset({"find_spec", "locate", "resolve_name", "run_module"})
 """Functions that import what their first argument names, if they are what their name says."""
 
 _OPAQUE = frozenset({"eval", "exec"})
-_FILE = re.compile(r"[\w./\\-]*\w\.[A-Za-z]\w{0,9}")
 _MODULE = re.compile(r"\.*[^\W\d]\w*(?:\.[^\W\d]\w*)*(?::[\w.]+)?")
+_ARROW = re.compile(r"\[(pyarrow)\]")
+"""pandas' types that another library holds."""
+PYTHON_CELLS = frozenset({"capture", "prun", "time", "timeit"})
+"""Cell magics whose body is Python of the notebook."""
 _NAMESPACES = frozenset({"globals", "locals", "vars"})
 _SHOWN = 80
 """Characters of code that a report shows."""
@@ -75,6 +82,10 @@ class Surroundings:
     instead_of: tuple[str, ...] = ()
     texts: Names = field(default_factory=dict)
     """What the variables of loops around it run through."""
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    """Names of the notebook's own for functions that are known by theirs; see `aliases`."""
+    repeated: bool = False
+    """Whether a loop around it is read twice, so that what it binds late is seen by what it does early."""
 
     def maybe(self) -> Surroundings:
         """Return those of a part that may not run."""
@@ -94,6 +105,7 @@ class _Found:
     effects: list[Effect] = field(default_factory=list)
     files: set[str] = field(default_factory=set)
     updates: set[str] = field(default_factory=set)
+    altered: set[str] = field(default_factory=set)
     calls: list[tuple[str, frozenset[str]]] = field(default_factory=list)
     names: frozenset[str] = frozenset()
     """Names in literal code, or spelled out where a namespace is asked for them."""
@@ -109,18 +121,9 @@ class _Found:
             effects=tuple(self.effects),
             files=frozenset(self.files),
             updates=frozenset(self.updates),
+            altered=frozenset(self.altered),
             calls=tuple(self.calls),
         )
-
-
-@dataclass
-class _Scope:
-    """What is known of the local names of a function, or of the variables of loops."""
-
-    line: int
-    texts: dict[str, tuple[Text, ...]] = field(default_factory=dict)
-    shares: dict[str, frozenset[str]] = field(default_factory=dict)
-    function: bool = True
 
 
 class Finder(cst.CSTVisitor):
@@ -131,100 +134,82 @@ class Finder(cst.CSTVisitor):
         self.source = source
         self.at_once, self.deferred = _Found(), _Found()
         self.binds: set[str] = set()
-        """Names that literal code binds."""
+        """Names that literal code binds, or that are bound through a namespace."""
+        self.may_bind: set[str] = set()
+        """Names that are bound in parts of expressions that may not be evaluated."""
         self.annotated = False
-        self._scopes: list[_Scope] = [_Scope(0, dict(around.texts), function=False)]
+        self._locals = Locals(around.texts)
+        self._aliases = around.aliases
         self._optional = int(around.optional)
         self._instead_of: tuple[str, ...] = around.instead_of
         self._conditions: tuple[Condition, ...] = ()
+        self._pinned: int | None = None
+        """The line of the text whose code is read."""
 
     @property
     def _function(self) -> int | None:
-        return next((scope.line for scope in reversed(self._scopes) if scope.function), None)
+        return self._locals.function
 
     @property
     def _found(self) -> _Found:
         return self.at_once if self._function is None else self.deferred
 
-    @property
-    def _names(self) -> Mapping[str, tuple[Text, ...]]:
-        known: dict[str, tuple[Text, ...]] = {}
-        for scope in self._scopes:
-            known.update(scope.texts)
-        return known
+    # Functions, comprehensions and what they bind
 
-    # Functions and loops
+    def visit_FunctionDef(self, node: cst.FunctionDef) -> bool:
+        for part in (*node.decorators, *evaluated(node)):
+            part.visit(self)
+        self._locals.enter_function(self._line(node), node.params)
+        node.body.visit(self)
+        self._locals.leave()
+        return False
 
-    def visit_FunctionDef(self, node: cst.FunctionDef) -> None:
-        self._scopes.append(_Scope(self._line(node), _unknown(node.params)))
-
-    def leave_FunctionDef(self, original_node: cst.FunctionDef) -> None:
-        self._scopes.pop()
-
-    def visit_Lambda(self, node: cst.Lambda) -> None:
-        self._scopes.append(_Scope(self._line(node), _unknown(node.params)))
-
-    def leave_Lambda(self, original_node: cst.Lambda) -> None:
-        self._scopes.pop()
-
-    def visit_For(self, node: cst.For) -> None:
-        self._bind(node.target, node.iter, runs_through(node.target, node.iter))
+    def visit_Lambda(self, node: cst.Lambda) -> bool:
+        for default in defaults(node.params):
+            default.visit(self)
+        self._locals.enter_function(self._line(node), node.params)
+        node.body.visit(self)
+        self._locals.leave()
+        return False
 
     def visit_ListComp(self, node: cst.ListComp) -> None:
-        self._comprehend(node)
-
-    def visit_SetComp(self, node: cst.SetComp) -> None:
-        self._comprehend(node)
-
-    def visit_DictComp(self, node: cst.DictComp) -> None:
-        self._comprehend(node)
-
-    def visit_GeneratorExp(self, node: cst.GeneratorExp) -> None:
-        self._comprehend(node)
+        self._locals.enter_comprehension(node)
 
     def leave_ListComp(self, original_node: cst.ListComp) -> None:
-        self._scopes.pop()
+        self._locals.leave()
+
+    def visit_SetComp(self, node: cst.SetComp) -> None:
+        self._locals.enter_comprehension(node)
 
     def leave_SetComp(self, original_node: cst.SetComp) -> None:
-        self._scopes.pop()
+        self._locals.leave()
+
+    def visit_DictComp(self, node: cst.DictComp) -> None:
+        self._locals.enter_comprehension(node)
 
     def leave_DictComp(self, original_node: cst.DictComp) -> None:
-        self._scopes.pop()
+        self._locals.leave()
+
+    def visit_GeneratorExp(self, node: cst.GeneratorExp) -> None:
+        self._locals.enter_comprehension(node)
 
     def leave_GeneratorExp(self, original_node: cst.GeneratorExp) -> None:
-        self._scopes.pop()
+        self._locals.leave()
 
-    def _comprehend(self, node: cst.BaseComp) -> None:
-        self._scopes.append(_Scope(self._line(node), function=False))
-        part: cst.CompFor | None = node.for_in
-        while part:
-            self._bind(part.target, part.iter, runs_through(part.target, part.iter), local=True)
-            part = part.inner_for_in
+    def visit_For(self, node: cst.For) -> None:
+        self._locals.bind(node.target, node.iter, runs_through(node.target, node.iter))
+        self.store(node.target)
 
-    def _bind(
-        self,
-        target: cst.CSTNode,
-        value: cst.CSTNode,
-        texts: Mapping[str, tuple[Text, ...]],
-        *,
-        local: bool = False,
-    ) -> None:
-        """Remember what a local name stands for; module-level ones are the graph's to know."""
-        if self._function is None and not local:
-            return
-        scope = self._scopes[-1]
-        for name, found in texts.items():
-            scope.texts[name] = () if name in scope.texts else found
-        for name in roots([target]) if isinstance(target, cst.Name) else shared(target):
-            scope.shares[name] = scope.shares.get(name, frozenset()) | self._globals(shared(value))
+    def visit_CompFor(self, node: cst.CompFor) -> None:
+        self.store(node.target)
 
-    def _globals(self, names: Iterable[str]) -> frozenset[str]:
-        """Return `names` with those in place of local ones whose objects these share."""
-        found: set[str] = set()
-        for name in names:
-            scopes = [scope for scope in self._scopes if name in scope.shares]
-            found |= scopes[-1].shares[name] if scopes else {name}
-        return frozenset(found)
+    def visit_AsName(self, node: cst.AsName) -> None:
+        if isinstance(node.name, (cst.Attribute, cst.Subscript, cst.Tuple, cst.List)):
+            self.store(node.name)
+
+    def visit_NamedExpr(self, node: cst.NamedExpr) -> None:
+        if self._function is None and isinstance(node.target, cst.Name):
+            self.may_bind.add(dotted(node.target))
 
     # Parts that may not run
 
@@ -252,7 +237,7 @@ class Finder(cst.CSTVisitor):
     def visit_With(self, node: cst.With) -> bool:
         for item in node.items:
             item.visit(self)
-        with self._optionally(suppresses(node)):
+        with self._optionally(suppresses(node, self._aliases)):
             node.body.visit(self)
         return False
 
@@ -292,64 +277,109 @@ class Finder(cst.CSTVisitor):
             )
         )
 
-    def _dynamic_import(self, named: cst.CSTNode | None, line: int) -> None:
-        texts = texts_of(named, self._names) if named else ()
-        open_ones = tuple(text for text in texts if any(isinstance(part, Variable) for part in text))
+    def _dynamic_import(
+        self, named: cst.CSTNode | None, line: int, more: Sequence[cst.BaseExpression] = ()
+    ) -> None:
+        texts = texts_of(named, self._locals.texts) if named else ()
+        open_ones = tuple(text for text in texts if spelled(text) is None)
         if named is not None:
-            self._spelled_import(named, line, optional=False)
+            self._spelled_import(named, line, optional=False, package=string(more[0]) if more else None)
         if open_ones or not texts:
             what = "a computed module name"
             self._found.opaque.append(Opaque(what, line, texts=open_ones, function=self._function))
 
-    def _spelled_import(self, named: cst.CSTNode, line: int, *, optional: bool = True) -> None:
-        for text in texts_of(named, self._names):
-            name = resolved(text, lambda _: None)
+    def _spelled_import(
+        self, named: cst.CSTNode, line: int, *, optional: bool = True, package: str | None = None
+    ) -> None:
+        for text in texts_of(named, self._locals.texts):
+            name = spelled(text)
             if name is not None and _MODULE.fullmatch(name):
-                self._add(replace(named_import(name.replace(":", "."), line), optional=optional))
+                whole = f"{package}{name}" if package and name.startswith(".") else name
+                self._add(replace(named_import(whole.replace(":", "."), line), optional=optional))
 
     # Calls
 
     def visit_Call(self, node: cst.Call) -> None:
-        name, function, line = dotted(node.func), last_part(node.func), self._line(node)
-        first = node.args[0].value if node.args else None
-        if name in IMPORTERS or (function in IMPORTERS and name.startswith("importlib")):
-            self._dynamic_import(first, line)
-        elif function in NAMERS and first is not None:
-            self._spelled_import(first, line)
-        elif name in _OPAQUE:
-            self._literal_code(name, first, line)
-        elif name == "get_ipython" and self._function is not None:
-            self._found.opaque.append(Opaque("get_ipython()", line, served=False, function=self._function))
-        elif name == "map" and first is not None and last_part(first) in IMPORTERS and len(node.args) == 2:
-            for item in elements(node.args[1].value) or ():
-                self._dynamic_import(item, line)
+        name = dotted(node.func)
+        name = self._aliases.get(name, name)
+        line = self._line(node)
+        self._named_import(node, name, line)
+        self._code(node, name, line)
         self._resource(node, line)
         self._literals(node, name)
         self._setting(node)
+        self._call(node, name)
+
+    def _named_import(self, node: cst.Call, name: str, line: int) -> None:
+        function = name.rpartition(".")[2]
+        arguments = [argument.value for argument in node.args]
+        if function in IMPORTERS:
+            self._dynamic_import(arguments[0] if arguments else None, line, arguments[1:])
+        elif function in NAMERS and arguments:
+            self._spelled_import(arguments[0], line)
+        elif function == "spec_from_file_location" and len(arguments) > 1:
+            self._file_import(arguments[1], line)
+        elif name == "map" and len(arguments) == 2 and self._alias(arguments[0]) in IMPORTERS:
+            for item in elements(arguments[1]) or ():
+                self._dynamic_import(item, line)
+
+    def _alias(self, node: cst.CSTNode) -> str:
+        return self._aliases.get(dotted(node), last_part(node))
+
+    def _file_import(self, named: cst.CSTNode, line: int) -> None:
+        """Note a module that is loaded from a file beside the notebook."""
+        for text in texts_of(named, self._locals.texts):
+            path = spelled(text)
+            if path and path.endswith(".py"):
+                self._add(Imported(path[:-3].replace("/", "."), line))
+
+    def _code(self, node: cst.Call, name: str, line: int) -> None:
+        """Look at code in a text that is executed."""
+        values = [argument.value for argument in node.args]
+        if name in _OPAQUE:
+            self._opaque(f"{name}()", line, binds=name == "exec" and self._function is None)
+            self._literal_code(values[0] if values else None, line)
+        elif name == "get_ipython" and self._function is not None and not self._imports_it(name):
+            self._opaque("get_ipython()", line, served=False)
+        elif chain(node.func).endswith(".run_cell_magic") and len(values) > 2:
+            self._literal_code(values[2] if string(values[0]) in PYTHON_CELLS else None, line)
+
+    def _imports_it(self, name: str) -> bool:
+        return any(imported.bound == name for imported in self.deferred.imports)
+
+    def _opaque(self, what: str, line: int, *, served: bool = True, binds: bool = False) -> None:
+        self._found.opaque.append(Opaque(what, line, served, function=self._function, binds=binds))
+
+    def _call(self, node: cst.Call, name: str) -> None:
+        """Note what may change because of the call: its object, what is handed over, what functions do."""
+        values = [argument.value for argument in node.args]
         if isinstance(node.func, cst.Attribute):
             self._update(node.func.value)
-        elif isinstance(node.func, cst.Name):
-            handed = self._globals(roots(argument.value for argument in node.args))
-            self._found.calls.append((name, handed))
+        if values and changes_first(node):
+            self._update(values[0])
+        if isinstance(node.func, cst.Name):
+            self._found.calls.append((name, self._locals.shared_by(roots(values))))
         # What is handed over may be called, too.
-        self._found.calls += [
-            (dotted(a.value), frozenset()) for a in node.args if isinstance(a.value, cst.Name)
-        ]
+        self._found.calls += [(dotted(value), frozenset()) for value in values if isinstance(value, cst.Name)]
 
-    def _literal_code(self, name: str, first: cst.CSTNode | None, line: int) -> None:
-        self._found.opaque.append(Opaque(f"{name}()", line, function=self._function))
-        code = string(first) if first is not None else None
-        if code is None:
-            return
+    def _literal_code(self, node: cst.CSTNode | None, line: int) -> None:
+        """Read code in a text as if it stood here; what it imports belongs to whatever is made of it."""
+        code = string(node) if node is not None else None
         try:
-            self._found.names |= names_in(code.strip())
-            module = cst.parse_module(code.strip())
+            scope = Scope(code.strip()) if code else None
+            module = cst.parse_module(code.strip()) if code else None
         except (SyntaxError, ValueError, cst.ParserSyntaxError):
             return
-        for imported in imports_of(module):
-            self._add(replace(imported, line=line))
-            if self._function is None and imported.bound:
-                self.binds.add(imported.bound)
+        if scope is None or module is None:
+            return
+        before, pinned = len(self._found.imports), self._pinned
+        self._pinned = line
+        module.visit(self)
+        self._pinned = pinned
+        self._found.imports[before:] = [replace(one, bound=None) for one in self._found.imports[before:]]
+        self._found.names |= (scope.uses | scope.deferred) - scope.binds
+        if self._function is None:
+            self.binds |= scope.binds
 
     def _resource(self, node: cst.Call, line: int) -> None:
         if (found := resource_of(node)) is not None:
@@ -357,22 +387,43 @@ class Finder(cst.CSTVisitor):
             self._hold(kind, named, line, callee)
 
     def _hold(self, kind: ResourceKind, named: cst.CSTNode, line: int, callee: str | None = None) -> None:
-        texts = texts_of(named, self._names)
+        texts = texts_of(named, self._locals.texts)
         self._found.resources.append(Resource(kind, texts, line, self._function, callee))
 
     def _literals(self, node: cst.Call, name: str) -> None:
-        """Look at the strings that are handed over: names of files, of packages, of what a library is to use."""
+        """Look at the texts that are handed over: names of files, of packages, of what a library is to use."""
         function = name.rpartition(".")[2]
         for position, argument in enumerate(node.args):
+            keyword = argument.keyword.value if argument.keyword else None
+            if keyword in FUNCTIONS and self._function is not None and constant(argument.value) == (True,):
+                self._mention(str(keyword), node)
+            chooses = keyword in CHOOSERS if keyword else function in CHOOSING
             text = string(argument.value)
-            if text is None:
-                continue
-            chosen = argument.keyword.value in CHOOSERS if argument.keyword else function in CHOOSING
-            named = (function in OPENERS or name == "spacy.load") and position == 0
-            if (chosen and text in CHOICES) or (named and all(map(str.isidentifier, text.split(".")))):
-                self._add(Imported(text, self._line(node), optional=True))
-            elif _FILE.fullmatch(text):
-                self._found.files.add(text)
+            if text is not None:
+                self._literal(
+                    text, self._line(node), chooses=chooses, names=position == 0 and opens_package(node)
+                )
+            elif chooses:
+                self._hold("choice", argument.value, self._line(node))
+            elif isinstance(argument.value, (cst.FormattedString, cst.BinaryOperation, cst.Call)):
+                self._hold("path", argument.value, self._line(node))
+        if function == "getattr" and len(node.args) > 1:
+            name = string(node.args[1].value) or ""
+            if name in FUNCTIONS and self._function is not None:
+                self._mention(name, node)
+
+    def _literal(self, text: str, line: int, *, chooses: bool, names: bool) -> None:
+        if chooses and text in CHOICES:
+            self._add(Imported(CHOICES[text], line, optional=True))
+        elif names and all(map(str.isidentifier, text.split("."))):
+            self._add(Imported(text, line, optional=True))
+        elif arrow := _ARROW.search(text):
+            self._add(Imported(arrow[1], line, optional=True))
+        elif files_named([text]):
+            self._found.files.add(text)
+
+    def _mention(self, name: str, node: cst.CSTNode) -> None:
+        self._found.mentions.append(Mention(name, self._line(node), self._function))
 
     # Changes
 
@@ -382,29 +433,24 @@ class Finder(cst.CSTVisitor):
             self._update(node.args[0].value)
             self._effect("store", node.args[0].value, node)
         elif changes_settings(node):
+            self._found.altered |= self._locals.shared_by(roots([node.func]))
             self._effect("call", node.func, node)
 
     def _effect(self, kind: Literal["store", "call"], changed: cst.CSTNode, node: cst.CSTNode) -> None:
         root = start(changed, through_calls=True)
-        if not isinstance(root, cst.Name) or self._is_local(dotted(root)):
+        if not isinstance(root, cst.Name) or self._locals.has(dotted(root)):
             return
         what = self.source.code(node).partition("\n")[0].rstrip()
         shortened = what if len(what) <= _SHOWN else f"{what[: _SHOWN - 3]}..."
         self._found.effects.append(Effect(dotted(root), shortened, self._line(node), kind, chain(changed)))
 
-    def _is_local(self, name: str) -> bool:
-        return any(name in scope.texts or name in scope.shares for scope in self._scopes[1:])
-
     def visit_Attribute(self, node: cst.Attribute) -> None:
-        name = node.attr.value
-        function = self._function
-        if function is not None and (name in FUNCTIONS or name in RANDOM):
-            self._found.mentions.append(Mention(name, self._line(node), function))
+        if node.attr.value in FUNCTIONS or (self._function is not None and node.attr.value in RANDOM):
+            self._mention(node.attr.value, node)
 
     def visit_Name(self, node: cst.Name) -> None:
-        function = self._function
-        if function is not None and node.value in RANDOM:
-            self._found.mentions.append(Mention(node.value, self._line(node), function))
+        if self._function is not None and (node.value in RANDOM or node.value in FUNCTIONS):
+            self._mention(node.value, node)
 
     def visit_Subscript(self, node: cst.Subscript) -> None:
         index = node.slice[0].slice if len(node.slice) == 1 else None
@@ -425,57 +471,71 @@ class Finder(cst.CSTVisitor):
         if name is not None and name.isidentifier():
             self._found.names |= {name}
         else:
-            what = f"{self.source.code(node.value)}[...]"
-            self._found.opaque.append(Opaque(what, self._line(node), function=self._function))
+            self._opaque(f"{self.source.code(node.value)}[...]", self._line(node))
 
     def visit_Assign(self, node: cst.Assign) -> None:
         for target in node.targets:
             name = target.target
-            texts = {dotted(name): texts_of(node.value, self._names)} if isinstance(name, cst.Name) else {}
-            self._bind(name, node.value, texts)
+            texts = (
+                {dotted(name): texts_of(node.value, self._locals.texts)} if isinstance(name, cst.Name) else {}
+            )
+            self._locals.bind(name, node.value, texts)
             chosen = string(node.value)
             if chosen in CHOICES and last_part(name) in CHOOSERS:
-                self._add(Imported(str(chosen), self._line(node), optional=True))
+                self._add(Imported(CHOICES[chosen], self._line(node), optional=True))
 
     def visit_AssignTarget(self, node: cst.AssignTarget) -> None:
-        self._store(node.target)
+        self.store(node.target)
 
     def visit_AugAssign(self, node: cst.AugAssign) -> None:
-        self._store(node.target)
+        self.store(node.target)
+        if isinstance(node.target, cst.Name):
+            self._update(node.target)
 
     def visit_AnnAssign(self, node: cst.AnnAssign) -> None:
         self.annotated = self.annotated or self._function is not None
-        self._store(node.target)
+        self.store(node.target)
 
     def visit_Del(self, node: cst.Del) -> None:
-        self._store(node.target)
+        self.store(node.target)
 
     def visit_Decorator(self, node: cst.Decorator) -> None:
         # It is called with what it decorates; `@handler.register` changes handler.
         if isinstance(node.decorator, cst.Attribute):
             self._update(node.decorator.value)
 
-    def _store(self, target: cst.BaseExpression | cst.BaseDelTargetExpression) -> None:
+    def store(self, target: cst.BaseExpression | cst.BaseDelTargetExpression) -> None:
         """`obj.attribute = ...` and `obj[key] = ...` change obj; `a, b.c = ...` changes b."""
         if isinstance(target, (cst.Tuple, cst.List)):
             for element in target.elements:
-                self._store(element.value)
+                self.store(element.value)
         elif isinstance(target, (cst.Attribute, cst.Subscript)):
             self._update(target.value)
+            self._found.altered |= self._locals.shared_by(roots([target]))
             self._effect("store", target, target)
+            if (
+                isinstance(target, cst.Subscript)
+                and is_call(target.value, "globals")
+                and self._function is None
+            ):
+                self._bind_in_namespace(target)
+
+    def _bind_in_namespace(self, target: cst.Subscript) -> None:
+        index = target.slice[0].slice
+        name = string(index.value) if isinstance(index, cst.Index) else None
+        if name is not None:
+            self.binds.add(name)
+        else:
+            self._opaque("globals()[...]", self._line(target), binds=True)
 
     def _update(self, node: cst.CSTNode) -> None:
-        self._found.updates |= self._globals(roots([node]))
+        self._found.updates |= self._locals.shared_by(shared(start(node, through_calls=False)))
 
     def _line(self, node: cst.CSTNode) -> int:
-        return self.source.line(node)
+        return self.source.line(node) if self._pinned is None else self._pinned
 
 
-def suppresses(node: cst.With) -> bool:
+def suppresses(node: cst.With, aliases: Mapping[str, str]) -> bool:
     """Tell whether code goes on after an import that fails in this block."""
-    return any(is_call(item.item, "suppress") for item in node.items)
-
-
-def _unknown(node: cst.Parameters) -> dict[str, tuple[Text, ...]]:
-    """Return the names of parameters, of which nothing is known."""
-    return {dotted(parameter.name): () for parameter in parameters(node)}
+    callees = (last_part(item.item.func) for item in node.items if isinstance(item.item, cst.Call))
+    return any(aliases.get(callee, callee) == "suppress" for callee in callees)

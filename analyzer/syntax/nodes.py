@@ -10,6 +10,9 @@ import libcst as cst
 
 _GUARDS = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
 
+_WINDOWS = frozenset({"getattr", "vars"})
+"""What these return is a part of what they are given."""
+
 
 def dotted(node: cst.CSTNode) -> str:
     """Return `a.b.c` as it is written; what a chain hangs on is left out where it is no name."""
@@ -52,9 +55,12 @@ def start(node: cst.CSTNode, *, through_calls: bool) -> cst.CSTNode:
     """Return what a chain of attributes, items and calls hangs on; a call of a plain name ends it, or does not."""
     while isinstance(node, (cst.Attribute, cst.Subscript, cst.Call)):
         if isinstance(node, cst.Call):
-            if isinstance(node.func, cst.Name) and not through_calls:
+            if last_part(node.func) in _WINDOWS and node.args:
+                node = node.args[0].value
+            elif isinstance(node.func, cst.Name) and not through_calls:
                 break
-            node = node.func
+            else:
+                node = node.func
         else:
             node = node.value
     return node
@@ -108,3 +114,18 @@ def parameters(node: cst.Parameters) -> Iterator[cst.Param]:
     """Yield all parameters of a function."""
     yield from (*node.posonly_params, *node.params, *node.kwonly_params)
     yield from (p for p in (node.star_arg, node.star_kwarg) if isinstance(p, cst.Param))
+
+
+def defaults(node: cst.Parameters) -> Iterator[cst.BaseExpression]:
+    """Yield the default values of parameters."""
+    return (parameter.default for parameter in parameters(node) if parameter.default is not None)
+
+
+def evaluated(node: cst.FunctionDef) -> Iterator[cst.BaseExpression]:
+    """Yield what Python evaluates when it defines the function: defaults and annotations."""
+    yield from defaults(node.params)
+    for parameter in parameters(node.params):
+        if parameter.annotation is not None:
+            yield parameter.annotation.annotation
+    if node.returns is not None:
+        yield node.returns.annotation

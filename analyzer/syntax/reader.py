@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import sys
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache
@@ -23,27 +23,31 @@ from nbslim.analyzer.syntax.nodes import (
     catches_import_errors,
     constant,
     dotted,
-    parameters,
+    elements,
+    evaluated,
     roots,
     string,
 )
 from nbslim.analyzer.syntax.resources import changes_settings
-from nbslim.analyzer.syntax.texts import runs_through
+from nbslim.analyzer.syntax.texts import runs_through, texts_inside
 from nbslim.analyzer.syntax.values import plain, shared
+
+Aliases = tuple[tuple[str, str], ...]
+"""Names of the notebook's own for functions that are known by theirs: `load` for `import_module`."""
 
 _SUBCLASSES = ("__init_subclass__", "__subclasses__")
 
 
 @lru_cache(maxsize=10_000)
-def statements(source: str) -> tuple[Statement, ...]:
-    """Return the module-level statements of `source` in order.
+def statements(source: str, aliases: Aliases = ()) -> tuple[Statement, ...]:
+    """Return the module-level statements of `source` in order; those of a loop come twice.
 
     Raises SyntaxError for what is not Python, and for what is nested too deeply to be followed.
     """
     try:
         _compile(source)
         with _room_for_recursion():
-            return tuple(_Reader(cst.parse_module(source)).read_all())
+            return tuple(_Reader(cst.parse_module(source), dict(aliases)).read_all())
     except cst.ParserSyntaxError as error:  # newer Python than libcst knows
         raise SyntaxError(error.message, ("<cell>", error.raw_line, error.raw_column, None)) from error
     except ValueError as error:  # a null byte, half of a surrogate pair
@@ -73,8 +77,8 @@ def _room_for_recursion() -> Iterator[None]:
 class _Reader:
     """Walks the statements of one cell."""
 
-    def __init__(self, module: cst.Module) -> None:
-        self.module = module
+    def __init__(self, module: cst.Module, aliases: Mapping[str, str]) -> None:
+        self.module, self.aliases = module, aliases
         try:
             self.positions = MetadataWrapper(module, unsafe_skip_copy=True).resolve(PositionProvider)
         except KeyError:  # what libcst makes of a RecursionError on its way out
@@ -83,7 +87,10 @@ class _Reader:
     def read_all(self) -> Iterator[Statement]:
         """Yield the statements, with the changes of settings that each could make again."""
         for node in self.module.body:
-            found = list(self.read([node], Surroundings()))
+            found = list(self.read([node], Surroundings(aliases=self.aliases)))
+            if node is self.module.body[-1] and _is_shown(node):
+                shown = found[-1]
+                found[-1] = replace(shown, binds=shown.binds | {"_"}, updates=shown.updates | {"Out"})
             if isinstance(node, cst.SimpleStatementLine) or not any(statement.effects for statement in found):
                 yield from found
             else:
@@ -123,7 +130,9 @@ class _Reader:
             yield from self._loop(node, around)
         elif isinstance(node, cst.With):
             yield self._with(node, around)
-            inner = replace(around, conditional=True, optional=True) if suppresses(node) else around
+            inner = (
+                replace(around, conditional=True, optional=True) if suppresses(node, self.aliases) else around
+            )
             yield from self._block(node.body, inner)
         elif isinstance(node, (cst.Try, cst.TryStar)):
             yield from self._try(node, around)
@@ -134,7 +143,7 @@ class _Reader:
         items = ", ".join(
             self.code(item.with_changes(comma=cst.MaybeSentinel.DEFAULT)) for item in node.items
         )
-        header = self._header(node, f"with {items}: pass", around, *(item.item for item in node.items))
+        header = self._header(node, f"with {items}: pass", around, *node.items)
         return replace(header, shares=_all_shared(item.item for item in node.items))
 
     def _if(self, node: cst.If, around: Surroundings) -> Iterator[Statement]:
@@ -151,21 +160,28 @@ class _Reader:
             yield from self._block(node.orelse.body, otherwise)
 
     def _loop(self, node: cst.For | cst.While, around: Surroundings) -> Iterator[Statement]:
-        inner = around.maybe()
+        inner = replace(around.maybe(), repeated=True)
         if isinstance(node, cst.For):
-            code = f"for {self.code(node.target)} in {self.code(node.iter)}: pass"
-            yield replace(self._header(node, code, around, node.iter), shares=_all_shared([node.iter]))
+            yield self._for(node, around if elements(node.iter) else around.maybe())
             inner = replace(inner, texts={**around.texts, **runs_through(node.target, node.iter)})
         else:
             yield self._header(node, self.code(node.test), around, node.test)
-        yield from self._block(node.body, inner)
+        body = list(self._block(node.body, inner))
+        yield from body if around.repeated else body * 2
         if node.orelse:
             yield from self._block(node.orelse.body, around.maybe())
+
+    def _for(self, node: cst.For, around: Surroundings) -> Statement:
+        code = f"for {self.code(node.target)} in {self.code(node.iter)}: pass"
+        header = self._header(node, code, around, node.iter, target=node.target)
+        return replace(header, shares=_all_shared([node.iter]))
 
     def _try(self, node: cst.Try | cst.TryStar, around: Surroundings) -> Iterator[Statement]:
         guarded = any(catches_import_errors(handler) for handler in node.handlers)
         tried = replace(around, optional=around.optional or guarded)
-        yield from self._block(node.body, tried)
+        for number, statement in enumerate(self._block(node.body, tried)):
+            # What comes before it may fail, and the notebook goes on.
+            yield replace(statement, conditional=True) if number and node.handlers else statement
         instead_of = imported_in(node.body) if guarded else ()
         handled = replace(around.maybe(), instead_of=around.instead_of + instead_of)
         for handler in node.handlers:
@@ -173,7 +189,7 @@ class _Reader:
                 yield self._header(handler, f"{self.code(handler.name.name)} = 0", handled)
             yield from self._block(handler.body, handled)
         if node.orelse:
-            yield from self._block(node.orelse.body, tried)
+            yield from self._block(node.orelse.body, tried.maybe())
         if node.finalbody:
             yield from self._block(node.finalbody.body, around)
 
@@ -187,7 +203,7 @@ class _Reader:
         if isinstance(node, cst.Del):
             return replace(statement, deletes=True)
         if isinstance(node, cst.AugAssign):  # symtable says that it stores the name, and not that it reads it
-            return replace(statement, uses=statement.uses | statement.binds)
+            return replace(statement, uses=statement.uses | statement.binds, augments=True)
         if isinstance(node, (cst.Assign, cst.AnnAssign)) and node.value is not None:
             return _assigned(statement, node, node.value)
         if isinstance(node, cst.Expr) and isinstance(node.value, cst.Call):
@@ -214,12 +230,15 @@ class _Reader:
         at_once = [self.code(decorator) for decorator in decorators]
         if isinstance(node, cst.FunctionDef):
             whole = replace(whole, body=_repeatable_body(node, whole.body))
-            at_once += [self.code(part) for part in _evaluated(node)]
+            at_once += [self.code(part) for part in evaluated(node)]
             return replace(whole, uses=names_in("\n".join(at_once)))
+        # What its body imports belongs to the class, whatever name it gets there.
+        inside = tuple(replace(i, bound=None) if i.function is None else i for i in whole.imports)
         bases = [self.code(argument.value) for argument in (*node.bases, *node.keywords)]
         made_by = tuple((root, frozenset({name})) for root in roots(k.value for k in node.keywords))
         return replace(
             whole,
+            imports=inside,
             bases=names_in("\n".join(bases)),
             calls=whole.calls + made_by,
             keeps_subclasses=any(word in code for word in _SUBCLASSES),
@@ -234,27 +253,46 @@ class _Reader:
         ]
         return replace(effect, replay=calls[0] if calls else None)
 
-    def _header(self, node: cst.CSTNode, code: str, around: Surroundings, *parts: cst.CSTNode) -> Statement:
-        """Return the statement for a header alone; what its node holds besides is read elsewhere."""
-        return self._statement(node, code, around, parts)
-
-    def _statement(
-        self, node: cst.CSTNode, code: str, around: Surroundings, parts: Iterable[cst.CSTNode] | None = None
+    def _header(
+        self,
+        node: cst.CSTNode,
+        code: str,
+        around: Surroundings,
+        *parts: cst.CSTNode,
+        target: cst.BaseAssignTargetExpression | None = None,
     ) -> Statement:
+        """Return the statement for a header alone; what its node holds besides is read elsewhere."""
         found = Finder(self, around)
-        for part in (node,) if parts is None else parts:
+        for part in parts:
             part.visit(found)
+        if target is not None:
+            found.store(target)
+        return self._made(node, code, around, found)
+
+    def _statement(self, node: cst.CSTNode, code: str, around: Surroundings) -> Statement:
+        found = Finder(self, around)
+        node.visit(found)
+        return self._made(node, code, around, found)
+
+    def _made(self, node: cst.CSTNode, code: str, around: Surroundings, found: Finder) -> Statement:
         scope = Scope(self.code(node.visit(_Unannotated())) if found.annotated else code)  # type: ignore[arg-type]
         now, later = found.at_once.body(scope.uses), found.deferred.body(scope.deferred)
         return Statement(
             line=self.line(node),
             binds=frozenset(scope.binds | found.binds),
             uses=now.names,
-            body=replace(later, updates=(later.updates & later.names) | scope.global_stores),
-            updates=now.updates | scope.global_stores,
+            body=replace(
+                later,
+                updates=(later.updates & later.names) - scope.global_stores,
+                stores=frozenset(scope.global_stores),
+            ),
+            updates=now.updates,
+            altered=now.altered,
+            may_bind=frozenset(found.may_bind),
             calls=now.calls,
             imports=now.imports,
             opaque=now.opaque,
+            mentions=now.mentions,
             resources=now.resources,
             effects=now.effects,
             files=now.files,
@@ -276,9 +314,10 @@ def _assigned(statement: Statement, node: cst.Assign | cst.AnnAssign, value: cst
     alone = all(isinstance(target, cst.Name) for target in targets)
     return replace(
         statement,
-        plain_if_builtin=plain(value),
+        plain_if_builtin=None if statement.may_bind else plain(value),
         defines_code=isinstance(value, cst.Lambda) and not statement.uses,
         constant=constant(value) if alone else (),
+        texts=texts_inside(value) if alone else (),
         shares=_all_shared([value]),
         alias_of=alias_of(value) if alone else None,
     )
@@ -305,6 +344,12 @@ def _sets(node: cst.BaseExpression) -> bool:
     return isinstance(node, cst.Call) and (
         changes_settings(node) or dotted(node.func) in ("setattr", "delattr")
     )
+
+
+def _is_shown(node: cst.CSTNode) -> bool:
+    """Tell whether Jupyter shows the value of a cell's last statement, and keeps it as `_` and in `Out`."""
+    last = node.body[-1] if isinstance(node, cst.SimpleStatementLine) else None
+    return isinstance(last, cst.Expr) and not isinstance(last.semicolon, cst.Semicolon)
 
 
 def _all_shared(nodes: Iterable[cst.CSTNode]) -> frozenset[str]:
@@ -343,14 +388,3 @@ class _Unannotated(cst.CSTTransformer):
         if self.scopes[-1:] != [cst.FunctionDef]:
             return updated_node
         return updated_node.with_changes(annotation=cst.Annotation(cst.Name("None")))
-
-
-def _evaluated(node: cst.FunctionDef) -> Iterator[cst.CSTNode]:
-    """Yield what Python evaluates when it defines the function: defaults and annotations."""
-    for parameter in parameters(node.params):
-        if parameter.default is not None:
-            yield parameter.default
-        if parameter.annotation is not None:
-            yield parameter.annotation.annotation
-    if node.returns is not None:
-        yield node.returns.annotation

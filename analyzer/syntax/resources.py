@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import libcst as cst
+from nbslim.analyzer.hidden import OPENERS
 from nbslim.analyzer.statement import ResourceKind
 from nbslim.analyzer.syntax.nodes import dotted, elements, last_part, start
 
@@ -31,6 +32,22 @@ _SETS = re.compile(
 _ALTERS = frozenset(
     {"add", "append", "clear", "extend", "insert", "pop", "remove", "setdefault", "setLevel", "update"}
 )
+_CHANGE_FIRST = frozenset(
+    {
+        "copyto",
+        "delattr",
+        "delitem",
+        "fill_diagonal",
+        "heapify",
+        "heappop",
+        "heappush",
+        "heapreplace",
+        "iadd",
+        "insort",
+    }
+    | {"insort_left", "insort_right", "place", "put", "putmask", "setattr", "setitem", "shuffle"}
+)
+_CONTAINERS = frozenset({"bytearray", "dict", "list", "object", "set"})
 _ALWAYS_SET = frozenset({"copyreg.pickle", "tqdm.pandas", "tqdm.tqdm.pandas"})
 
 
@@ -44,6 +61,18 @@ def changes_settings(node: cst.Call) -> bool:
 
 Named = tuple[ResourceKind, cst.CSTNode, "str | None"]
 """A kind of resource, the node that names it, and the function, where only its import tells what it is."""
+
+
+def changes_first(node: cst.Call) -> bool:
+    """Tell whether a call changes its first argument: `setattr(x, ...)`, `heappush(x, ...)`, `list.append(x, ...)`."""
+    function = node.func.attr.value if isinstance(node.func, cst.Attribute) else last_part(node.func)
+    owner = node.func.value if isinstance(node.func, cst.Attribute) else None
+    return function in _CHANGE_FIRST or (isinstance(owner, cst.Name) and owner.value in _CONTAINERS)
+
+
+def opens_package(node: cst.Call) -> bool:
+    """Tell whether the first argument of a call may name a package in which to look."""
+    return last_part(node.func) in OPENERS or dotted(node.func) == "spacy.load"
 
 
 def resource_of(node: cst.Call) -> Named | None:

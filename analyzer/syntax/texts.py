@@ -24,6 +24,8 @@ def texts_of(node: cst.CSTNode, names: Names) -> tuple[Text, ...]:
         return names.get(name, ((Variable(name),),))
     if (literal := string(node)) is not None:
         return ((literal,),)
+    if isinstance(node, cst.Subscript) and isinstance(node.value, cst.Name):
+        return () if dotted(node.value) in names else ((_item(dotted(node.value), node, names),),)
     if isinstance(node, cst.FormattedString):
         return _joined([_formatted(part, names) for part in node.parts])
     if isinstance(node, cst.BinaryOperation):
@@ -116,8 +118,26 @@ def _path(texts: tuple[Text, ...]) -> tuple[Text, ...]:
     return tuple(text[2:] if text[:2] == (".", "/") else text for text in texts)
 
 
+def _item(name: str, node: cst.Subscript, names: Names) -> Variable:
+    index = node.slice[0].slice if len(node.slice) == 1 else None
+    keys = texts_of(index.value, names) if isinstance(index, cst.Index) else ()
+    return Variable(name, inside=True, key=keys[0] if len(keys) == 1 else ())
+
+
+def texts_inside(node: cst.CSTNode) -> tuple[tuple[str | None, str], ...]:
+    """Return the texts that a literal container holds, if it holds nothing else, with the keys of a table."""
+    pairs: list[tuple[cst.CSTNode | None, cst.CSTNode]] = [(None, value) for value in elements(node) or ()]
+    if isinstance(node, cst.Dict):
+        pairs = [(getattr(element, "key", None), element.value) for element in node.elements]
+    found = [(string(key) if key else None, string(value)) for key, value in pairs]
+    texts = tuple((key, text) for key, text in found if text is not None)
+    return texts if len(texts) == len(found) else ()
+
+
 def runs_through(target: cst.CSTNode, source: cst.CSTNode) -> dict[str, tuple[Text, ...]]:
     """Return the texts that a loop's variable takes on, where they are spelled out."""
+    if isinstance(target, cst.Name) and isinstance(source, cst.Name):
+        return {dotted(target): ((Variable(dotted(source), inside=True),),)}
     items = elements(source)
     if not isinstance(target, cst.Name) or items is None:
         return {dotted(name): () for name in [target] if isinstance(name, cst.Name)}

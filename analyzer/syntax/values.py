@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import libcst as cst
-from nbslim.analyzer.syntax.nodes import roots
+from nbslim.analyzer.syntax.nodes import last_part, roots
 
 # Calls of these give values that hold nothing of what they were computed from.
 _PLAIN_BUILTINS = frozenset(
@@ -15,7 +15,20 @@ _PLAIN_BUILTINS = frozenset(
 _PLAIN_METHODS = frozenset({"tolist", "item", "as_integer_ratio", "hexdigest", "isoformat"})
 # These hand on what they are given, or run through it.
 _SHARING_CALLS = frozenset(
-    {"dict", "enumerate", "iter", "list", "next", "reversed", "set", "sorted", "tuple", "zip"}
+    {
+        "dict",
+        "enumerate",
+        "iter",
+        "list",
+        "next",
+        "nullcontext",
+        "partial",
+        "reversed",
+        "set",
+        "sorted",
+        "tuple",
+        "zip",
+    }
 )
 _SHARING_METHODS = frozenset({"copy", "get", "items", "keys", "pop", "setdefault", "values"})
 
@@ -35,7 +48,7 @@ def shared(node: cst.CSTNode) -> Iterator[str]:
 def _shared_by_call(node: cst.Call) -> Iterator[str]:
     if isinstance(node.func, cst.Attribute) and node.func.attr.value in _SHARING_METHODS:
         yield from shared(node.func.value)
-    elif isinstance(node.func, cst.Name) and node.func.value in _SHARING_CALLS:
+    elif last_part(node.func) in _SHARING_CALLS:
         for argument in node.args:
             yield from shared(argument.value)
 

@@ -2,13 +2,14 @@ from pathlib import Path
 
 import pytest
 from nbslim.analyzer.analysis import analyze
-from nbslim.analyzer.distributions import Distribution, Installed
+from nbslim.analyzer.distributions import Installed
+from nbslim.analyzer.metadata import Distribution
 from nbslim.analyzer.types import (
     Closure,
-    DroppedDistribution,
     Link,
     NeededImport,
     Notebook,
+    Origin,
     Place,
     Requirements,
 )
@@ -46,7 +47,7 @@ def test_owner_of_an_import_serves_and_the_rest_is_dropped(analysis):
     found = analysis([needed("a.cluster"), needed("a")], installed(b=[], a=[], c=[]))
     (kept,) = found.serving
     assert (kept.name, kept.version, kept.imports, kept.direct) == ("a", "1.0", ("a",), True)
-    assert found.dropped == (DroppedDistribution("b", "1.0", 0), DroppedDistribution("c", "1.0", 0))
+    assert [(d.name, d.version, d.bytes) for d in found.dropped] == [("b", "1.0", 0), ("c", "1.0", 0)]
     assert (found.notebook, found.python) == ("model.ipynb", "3.11")
 
 
@@ -68,6 +69,14 @@ def test_shortest_chain_of_the_most_certain_import_is_told(analysis):
     assert [link.name for link in kept.why] == ["predictor", "model", "a"]
 
 
+def test_what_is_imported_has_the_certainty_of_its_own_evidence(analysis):
+    found = analysis([needed("a"), needed("b", "possible", MODEL)], installed(a=["b"], b=[]))
+    second = found.serving[1]
+    assert (second.name, second.direct, second.certainty) == ("b", True, "possible")
+    assert second.required_by == ("a",)
+    assert [link.name for link in second.why] == ["predictor", "model", "b"]
+
+
 def test_requirement_is_as_certain_as_its_most_certain_requirer(analysis):
     environment = installed(a=["x", "y"], b=["y", "a2"], a2=[], x=["a2"], y=[])
     found = analysis(
@@ -78,7 +87,7 @@ def test_requirement_is_as_certain_as_its_most_certain_requirer(analysis):
         "x": "possible",
         "b": "certain",
         "y": "certain",
-        "a2": "certain",
+        "a2": "possible",
     }
     by_name = {kept.name: kept for kept in found.serving}
     assert by_name["y"].why == by_name["b"].why
@@ -89,7 +98,8 @@ def test_requirement_is_as_certain_as_its_most_certain_requirer(analysis):
 
 def test_certainty_is_handed_on_by_an_import_that_is_possible_itself(analysis):
     found = analysis([needed("a"), needed("b", "possible")], installed(a=["b"], b=["c"], c=[]))
-    assert [kept.certainty for kept in found.serving] == ["certain"] * 3
+    assert [kept.certainty for kept in found.serving] == ["certain", "possible", "certain"]
+    assert found.serving[2].why == found.serving[0].why
 
 
 def test_extras_that_the_user_declared_count(analysis):
@@ -121,6 +131,28 @@ def test_missing_module_is_a_warning_with_its_place(analysis):
 def test_import_that_may_fail_may_be_missing(analysis):
     missing = NeededImport("numpyy", "certain", (PREDICTOR,), optional=True)
     assert analysis([missing], installed()).warnings == ()
+
+
+def test_declared_one_of_several_that_install_a_module_is_meant(analysis):
+    rivals = {
+        name: Distribution(name, "1.0", Path("/nowhere"), ("cv2/__init__.py",), ())
+        for name in ("cv", "cv-gui")
+    }
+    imports = [needed("cv2.data"), needed("cv2")]
+    found = analysis(imports, Installed(rivals, "3.11"), specifiers=["CV_gui>=1"])
+    assert [kept.name for kept in found.serving] == ["cv-gui"]
+    (warning,) = found.warnings
+    assert warning.startswith("model.ipynb, cell 1, line 1: cv and cv-gui all install cv2")
+    assert "cv-gui is taken" in warning
+
+
+def test_what_is_edited_in_place_is_a_warning_that_names_the_folder(analysis):
+    origin = Origin("file:///home/me/my%20kit", editable=True)
+    kit = Distribution("kit", "1.0", Path("/nowhere"), ("kit.py",), (), origin=origin)
+    found = analysis([needed("kit")], Installed({"kit": kit}, "3.11"))
+    assert found.serving[0].origin == origin
+    (warning,) = found.warnings
+    assert "kit is used from the folder /home/me/my kit" in warning
 
 
 def test_warnings_are_joined_in_order_and_once(analysis):

@@ -38,7 +38,7 @@ def test_function_in_the_history_of_a_value_brings_nothing():
 @pytest.mark.parametrize("choice", sorted(CHOICES))
 def test_module_that_an_argument_chooses_is_found(choice):
     found = needed("import pandas as pd", f"def predictor(x): return pd.f(x, engine='{choice}')")
-    assert found[choice].optional is (choice != "pandas")  # which the cell imports itself
+    assert found[CHOICES[choice]].optional is (choice != "pandas")  # which the cell imports itself
 
 
 @pytest.mark.parametrize(

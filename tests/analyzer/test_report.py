@@ -3,7 +3,15 @@ from dataclasses import replace
 
 import pytest
 from nbslim.analyzer.report import to_json, to_requirements, to_text
-from nbslim.analyzer.types import Analysis, DroppedDistribution, Link, Place, ServingDistribution
+from nbslim.analyzer.types import (
+    Analysis,
+    CellImport,
+    DroppedDistribution,
+    Link,
+    Origin,
+    Place,
+    ServingDistribution,
+)
 
 WHY = (Link("predictor", Place(5, 3)), Link("model", Place(3, 2)), Link("sklearn", Place(1, 1)))
 ANALYSIS = Analysis(
@@ -15,10 +23,11 @@ ANALYSIS = Analysis(
         ServingDistribution("scipy", "1.14.1", (), "possible", False, ("scikit-learn",), WHY, 9_940),  # noqa: FBT003
     ),
     dropped=(
-        DroppedDistribution("jedi", "0.19", 999_999),
-        DroppedDistribution("pandas", "2.2.3", 61_600_001),
+        DroppedDistribution("jedi", "0.19", 999_999, "brought by Jupyter's kernel"),
+        DroppedDistribution("pandas", "2.2.3", 61_600_001, "imported (cell 2, line 1)", ("pandas",)),
     ),
     warnings=("cell 3, line 5: star import",),
+    imports=(CellImport("pandas", Place(2, 1), "distribution", "pandas"),),
 )
 
 
@@ -35,6 +44,7 @@ def test_json_has_the_documented_keys():
                 "certainty": "certain",
                 "direct": True,
                 "required_by": [],
+                "undeclared_by": [],
                 "why": [
                     {"name": "predictor", "cell": 5, "line": 3},
                     {"name": "model", "cell": 3, "line": 2},
@@ -49,13 +59,29 @@ def test_json_has_the_documented_keys():
                 "certainty": "possible",
                 "direct": False,
                 "required_by": ["scikit-learn"],
+                "undeclared_by": [],
                 "why": to_json(ANALYSIS)["serving"][0]["why"],
                 "bytes": 9_940,
             },
         ],
         "dropped": [
-            {"name": "jedi", "version": "0.19", "bytes": 999_999},
-            {"name": "pandas", "version": "2.2.3", "bytes": 61_600_001},
+            {
+                "name": "jedi",
+                "version": "0.19",
+                "imports": [],
+                "reason": "brought by Jupyter's kernel",
+                "bytes": 999_999,
+            },
+            {
+                "name": "pandas",
+                "version": "2.2.3",
+                "imports": ["pandas"],
+                "reason": "imported (cell 2, line 1)",
+                "bytes": 61_600_001,
+            },
+        ],
+        "imports": [
+            {"module": "pandas", "cell": 2, "line": 1, "kind": "distribution", "distribution": "pandas"}
         ],
         "warnings": ["cell 3, line 5: star import"],
     }
@@ -68,6 +94,26 @@ def test_json_survives_json():
 def test_requirements_are_pinned_and_sorted():
     turned = replace(ANALYSIS, serving=ANALYSIS.serving[::-1])
     assert to_requirements(turned) == "scikit-learn==1.5.2\nscipy==1.14.1\n"
+
+
+def test_requirement_of_no_index_is_named_with_its_address():
+    origin = Origin("https://a.org/scikit.git", vcs="git", commit="12ab")
+    kept = replace(ANALYSIS.serving[0], origin=origin)
+    assert to_requirements(replace(ANALYSIS, serving=(kept,))) == (
+        "scikit-learn @ git+https://a.org/scikit.git@12ab\n"
+    )
+
+
+def test_what_is_edited_in_place_is_a_comment_that_names_its_folder():
+    kept = replace(ANALYSIS.serving[0], origin=Origin("file:///home/me/scikit", editable=True))
+    (line,) = to_requirements(replace(ANALYSIS, serving=(kept,))).splitlines()
+    assert line.startswith("#")
+    assert line.endswith("file:///home/me/scikit")
+
+
+def test_local_version_label_is_kept():
+    kept = replace(ANALYSIS.serving[0], version="2.1.0+cpu")
+    assert to_requirements(replace(ANALYSIS, serving=(kept,))) == "scikit-learn==2.1.0+cpu\n"
 
 
 def test_text_tells_all():
@@ -83,8 +129,8 @@ def test_text_tells_all():
         "    required by scikit-learn\n"
         "\n"
         "dropped\n"
-        "  pandas  2.2.3  61.6 MB\n"
-        "  jedi    0.19    1.0 MB\n"
+        "  pandas  2.2.3  61.6 MB  imported (cell 2, line 1)\n"
+        "  jedi    0.19    1.0 MB  brought by Jupyter's kernel\n"
         "\n"
         "kept 38.4 MB in 2 distributions, dropped 62.6 MB in 2 distributions: 38.0 % is kept\n"
         "\n"
@@ -105,7 +151,8 @@ def test_nothing_kept_and_nothing_dropped_is_said():
 
 @pytest.fixture
 def long():
-    many = tuple(DroppedDistribution(f"distribution-{n}", "1.0", n * 1000) for n in range(80))
+    reason = "required only by " + ", ".join(f"distribution-{n}" for n in range(40))
+    many = tuple(DroppedDistribution(f"distribution-{n}", "1.0", n * 1000, reason) for n in range(80))
     why = tuple(Link(f"some_rather_long_name_{n}", Place(n, 100)) for n in range(1, 20))
     kept = replace(ANALYSIS.serving[0], why=why)
     entries = {f"entry_point_{n}": Place(n, n) for n in range(1, 12)}
@@ -123,7 +170,8 @@ def test_links_stay_whole_when_a_chain_is_wrapped(long):
 def test_long_tail_of_the_dropped_is_shortened(long):
     lines = to_text(long).splitlines()
     start = lines.index("dropped")
-    assert lines[start + 1].split() == ["distribution-79", "1.0", "79.0", "kB"]
+    assert lines[start + 1].split()[:4] == ["distribution-79", "1.0", "79.0", "kB"]
+    assert lines[start + 1].endswith("required only by distribution-0, distribution-1, distribution-2, …")
     assert lines[start + 16].startswith(
         "  and 65 smaller ones, 2.1 MB together: distribution-64, distribution-63,"
     )

@@ -12,7 +12,13 @@ from nbslim.analyzer.types import Cell, Notebook
 def notebook_of(*sources, folder=Path("/nowhere")):
     transformed = [(source, to_python(source)) for source in sources]
     cells = (
-        Cell(number, source, cell.python, written=cell.written_file, installs=cell.installs)
+        Cell(
+            number,
+            source,
+            cell.python,
+            written=cell.written and (cell.written.file, cell.written.text),
+            installs=cell.installs,
+        )
         for number, (source, cell) in enumerate(transformed, start=1)
     )
     return Notebook(folder / "model.ipynb", tuple(cells), None)

@@ -1,0 +1,111 @@
+"""`nbslim analyze`: in an environment that is there, or in none at all."""
+
+import io
+import json
+import subprocess
+import sys
+
+import pytest
+from nbslim.packer.cli import main
+
+CELLS = [
+    'requirements = [["numpy", "2.1.0"], ["scikit-learn"], ["matplotlib"]]',
+    "import numpy as np\nfrom sklearn.svm import SVC\nimport matplotlib.pyplot as plt",
+    "model = SVC().fit([[0], [1]], [0, 1])\nplt.plot([1])",
+    "def predictor(x):\n    return model.predict(x)",
+    "def plain(x):\n    return np.sum(x)",
+]
+
+
+@pytest.fixture
+def notebook(tmp_path):
+    cells = [{"cell_type": "code", "source": source, "metadata": {}} for source in CELLS]
+    path = tmp_path / "model.ipynb"
+    path.write_text(json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": cells}))
+    return path
+
+
+@pytest.fixture
+def site_packages(tmp_path):
+    """An environment of two distributions, as an installer leaves it."""
+    site = tmp_path / "env/lib/python3.12/site-packages"
+    for name, module, needs in [("numpy", "numpy", ""), ("scikit-learn", "sklearn", "numpy")]:
+        info = site / f"{name.replace('-', '_')}-1.0.dist-info"
+        info.mkdir(parents=True)
+        (site / module).mkdir()
+        (site / module / "__init__.py").write_text("x = 1\n")
+        requires = f"Requires-Dist: {needs}\n" if needs else ""
+        (info / "METADATA").write_text(f"Name: {name}\nVersion: 1.0\n{requires}\n")
+        (info / "RECORD").write_text(f"{module}/__init__.py,,\n")
+    return site
+
+
+@pytest.fixture
+def analyze():
+    def analyze(*arguments):
+        out, err = io.StringIO(), io.StringIO()
+        code = main(["analyze", "--json", *map(str, arguments)], stdout=out, stderr=err)
+        return json.loads(out.getvalue()) if code == 0 else (code, err.getvalue())
+
+    return analyze
+
+
+def test_existing_environment_is_taken_as_it_is(analyze, notebook, site_packages):
+    found = analyze(notebook, "--env", site_packages.parents[2])
+    assert found["python"] == "3.12"
+    assert [(one["name"], one["version"], one["bytes"]) for one in found["serving"]] == [
+        ("numpy", "1.0", 6),
+        ("scikit-learn", "1.0", 6),
+    ]
+
+
+def test_folder_without_an_environment_ends_with_exit_code_4(analyze, notebook, tmp_path):
+    code, said = analyze(notebook, "--env", tmp_path / "nowhere")
+    assert code == 4
+    assert "nowhere: there is no such environment" in said
+
+
+def test_names_alone_are_told_offline_and_said_to_be(analyze, notebook):
+    found = analyze(notebook, "--offline")
+    assert [(d["name"], d["version"], d["bytes"]) for d in found["serving"]] == [("scikit-learn", "", 0)]
+    assert [dropped["name"] for dropped in found["dropped"]] == ["matplotlib", "numpy"]
+    assert "nothing is installed" in found["warnings"][-1]
+
+
+def test_what_is_not_pinned_is_a_requirement_without_a_version(notebook):
+    out = io.StringIO()
+    main(["analyze", str(notebook), "--offline", "--format", "requirements"], stdout=out)
+    assert out.getvalue() == "scikit-learn\n"
+
+
+def test_offline_and_environment_exclude_each_other(analyze, notebook, tmp_path, capsys):
+    assert analyze(notebook, "--offline", "--env", tmp_path) == (2, "")
+    assert "not allowed with" in capsys.readouterr().err
+
+
+def test_any_functions_can_be_entry_points(analyze, notebook):
+    found = analyze(notebook, "--offline", "--entry", "plain")
+    assert list(found["entry_points"]) == ["plain"]
+    assert [kept["name"] for kept in found["serving"]] == ["numpy"]
+    both = analyze(notebook, "--offline", "--entry", "plain", "--entry", "predictor")
+    assert [kept["name"] for kept in both["serving"]] == ["numpy", "scikit-learn"]
+
+
+@pytest.mark.parametrize("entries", [["plane"], ["plain", "plane"]])
+def test_entry_that_no_cell_defines_is_an_error_that_names_what_looks_like_it(analyze, notebook, entries):
+    code, said = analyze(notebook, "--offline", *(f"--entry={name}" for name in entries))
+    assert code == 3
+    assert "no cell defines plane" in said
+    assert "plain (cell 5, line 1) looks like it" in said
+
+
+def test_analysis_loads_nothing_that_only_running_a_notebook_needs(notebook, site_packages):
+    code = f"""
+import sys
+from nbslim.packer.cli import main
+main(["analyze", {str(notebook)!r}, "--env", {str(site_packages)!r}])
+heavy = {{"nbclient", "jupyter_client", "tqdm", "waitress", "falcon", "elftools", "nbformat", "IPython"}}
+print(sorted(heavy & sys.modules.keys()))
+"""
+    said = subprocess.check_output([sys.executable, "-c", code], text=True)
+    assert said.splitlines()[-1] == "[]"
