@@ -44,4 +44,6 @@ def pytest_terminal_summary(terminalreporter, config):
     for notebook, (functions, took) in sorted(seconds.items(), key=lambda row: -row[1][1]):
         write(f"{took:8.3f}{functions:5}  {notebook}")
     total = sum(functions for functions, _ in seconds.values())
-    write(f"{sum(took for _, took in seconds.values()):8.3f}{total:5}  all functions of {len(seconds)} notebooks")
+    write(
+        f"{sum(took for _, took in seconds.values()):8.3f}{total:5}  all functions of {len(seconds)} notebooks"
+    )

@@ -6,6 +6,9 @@ What their cells import and define is found here without the analyzer: by nbform
 from __future__ import annotations
 
 import ast
+import contextlib
+import io
+import json
 import re
 import sys
 import warnings
@@ -15,10 +18,8 @@ from pathlib import Path
 import nbformat
 import pytest
 from IPython.core.inputtransformer2 import TransformerManager
-from nbslim.analyzer.closure import find_closure, imported_modules
-from nbslim.analyzer.errors import NotebookError
 from nbslim.analyzer.hidden import FUNCTIONS
-from nbslim.analyzer.notebook import read_notebook
+from nbslim.packer.cli import main
 from sdists import Sdist, download, unpack
 
 if sys.version_info >= (3, 11):
@@ -27,8 +28,6 @@ else:
     import tomli as tomllib
 
 PINS = tomllib.loads(Path(__file__).with_name("real-notebooks.toml").read_text("utf-8"))["sdist"]
-RUN_THEIR_BODY = {"capture", "prun", "time", "timeit"}
-WRITES_MODULE = re.compile(r"\A%%(?:write)?file +(\w+)\.py\b")
 HIDDEN = {module for libraries in FUNCTIONS.values() for module in libraries.values()}
 
 
@@ -61,11 +60,13 @@ CASES = [
 
 
 def expected_to_fail(reason):
-    return [pytest.mark.xfail(reason=reason, raises=(AssertionError, NotebookError))] if reason else []
+    return [pytest.mark.xfail(reason=reason, raises=AssertionError)] if reason else []
 
 
 READABLE = [
-    pytest.param(case, marks=expected_to_fail(case.fails), id=str(case)) for case in CASES if case.refused is None
+    pytest.param(case, marks=expected_to_fail(case.fails), id=str(case))
+    for case in CASES
+    if case.refused is None
 ]
 READ = [
     pytest.param(case, name, marks=expected_to_fail(case.wrong.get(name)), id=f"{case}: {name}")
@@ -76,33 +77,46 @@ READ = [
 
 @dataclass(frozen=True)
 class Analysis:
-    """What the analyzer says of one function: modules by their top-level names."""
+    """What `nbslim analyze` says of one function: modules by their top-level names."""
 
-    certain: set[str]
-    possible: set[str]
-    dropped: set[str]
-    local: set[str]
-    warnings: tuple[str, ...]
+    document: dict
 
     @property
     def kept(self):
-        return self.certain | self.possible
+        return self._of_serving("certain") | self._of_serving("possible")
+
+    @property
+    def certain(self):
+        return self._of_serving("certain")
+
+    def _of_serving(self, certainty):
+        serving = [each for each in self.document["serving"] if each["certainty"] == certainty]
+        return {module for each in serving for module in each["imports"]}
+
+    @property
+    def accounted(self):
+        """What cells import, by its whole name, and is kept, dropped, local or standard."""
+        owners = {each["name"] for each in (*self.document["serving"], *self.document["dropped"])}
+        known = [each for each in self.document["imports"] if each["distribution"] in {*owners, None}]
+        return {each["module"] for each in known}
+
+    @property
+    def explained(self):
+        """The cells that a warning names."""
+        named = (re.findall(r"\bcell (\d+)", warning) for warning in self.document["warnings"])
+        return {int(number) for numbers in named for number in numbers}
 
 
 def analysis(path, entry):
-    notebook = read_notebook(path)
-    closure = find_closure(notebook, entries=(entry,))
-    kept = {
-        certainty: {top(needed.module) for needed in closure.imports if needed.certainty == certainty}
-        for certainty in ("certain", "possible")
-    }
-    return Analysis(
-        certain=kept["certain"],
-        possible=kept["possible"] - kept["certain"],
-        dropped={top(module) for module in imported_modules(notebook)},
-        local={top(file.removesuffix(".py").replace("/", ".")) for file in closure.local_files},
-        warnings=closure.warnings,
-    )
+    code, told, wrong = run("analyze", path, "--offline", "--json", "--entry", entry)
+    assert code == 0, wrong
+    return Analysis(json.loads(told))
+
+
+def run(*arguments):
+    told, wrong = io.StringIO(), io.StringIO()
+    code = main([str(argument) for argument in arguments], stdout=told, stderr=wrong)
+    return code, told.getvalue(), wrong.getvalue()
 
 
 def top(module):
@@ -114,11 +128,11 @@ class Cells:
     """What the code cells of a notebook define and import, and which of them are no Python."""
 
     functions: list[str] = field(default_factory=list)
-    imports: dict[str, set[int]] = field(default_factory=dict)
-    """Top-level names of modules, with the numbers of the cells that import them."""
+    imports: set[str] = field(default_factory=set)
+    """Whole names of what is imported."""
+    elsewhere: set[str] = field(default_factory=set)
+    """Modules that magics may import, in this process or in another."""
     broken: set[int] = field(default_factory=set)
-    written: set[str] = field(default_factory=set)
-    """Modules that `%%writefile` writes."""
 
 
 def cells_of(path):
@@ -128,36 +142,34 @@ def cells_of(path):
         document = nbformat.read(path, as_version=4)
         code = [cell.source for cell in document.cells if cell.cell_type == "code"]
         for number, source in enumerate(code, start=1):
-            found.written |= set(WRITES_MODULE.findall(source))
             try:
-                tree = parsed(source)
+                tree = ast.parse(TransformerManager().transform_cell(source))
             except SyntaxError:
                 found.broken.add(number)
                 continue
             found.functions += [s.name for s in tree.body if isinstance(s, ast.FunctionDef)]
-            for module in modules_in(tree):
-                found.imports.setdefault(top(module), set()).add(number)
+            found.imports.update(imported_in(tree))
+            found.elsewhere |= {top(name) for body in handed_to_magics(tree) for name in imported_in(body)}
     found.functions = list(dict.fromkeys(found.functions))
     return found
 
 
-def parsed(source):
-    """Parse a cell, or what a magic such as `%%time` runs of it."""
-    tree = ast.parse(TransformerManager().transform_cell(source))
-    match tree.body:
-        case [ast.Expr(ast.Call(ast.Attribute(attr="run_cell_magic"), [name, _, body]))]:
-            runs = ast.literal_eval(name) in RUN_THEIR_BODY
-            return parsed(ast.literal_eval(body)) if runs else ast.Module([], [])
-    return tree
+def handed_to_magics(tree):
+    """Yield what cell magics are handed, as far as it is Python."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(ast.Attribute(attr="run_cell_magic"), [_, _, ast.Constant(str(body))]):
+                with contextlib.suppress(SyntaxError):
+                    yield ast.parse(TransformerManager().transform_cell(body))
 
 
-def modules_in(tree):
+def imported_in(tree):
     for node in ast.walk(tree):
         match node:
             case ast.Import(names):
                 yield from (alias.name for alias in names)
-            case ast.ImportFrom(module, _, 0):
-                yield module
+            case ast.ImportFrom(module, names, 0):
+                yield from (module if alias.name == "*" else f"{module}.{alias.name}" for alias in names)
             case ast.Call(ast.Name("__import__" | "import_module"), [ast.Constant(str(module)), *_]):
                 yield module
             case ast.Call(ast.Attribute(attr="import_module"), [ast.Constant(str(module)), *_]):
@@ -165,11 +177,11 @@ def modules_in(tree):
 
 
 def modules_beside(path):
-    """Return the modules in a notebook's folder, each with what it imports."""
-    texts = {file.stem: file.read_text("utf-8") for file in path.parent.glob("*.py")}
+    """Return what the modules in a notebook's folder import."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return {name: {top(module) for module in modules_in(ast.parse(text))} for name, text in texts.items()}
+        trees = [ast.parse(file.read_text("utf-8")) for file in path.parent.glob("*.py")]
+    return {top(name) for tree in trees for name in imported_in(tree)}
 
 
 @pytest.fixture(scope="session")
@@ -193,29 +205,28 @@ def unpacked(tmp_path_factory, request):
 @pytest.mark.parametrize("case", READABLE)
 def test_each_import_of_each_cell_is_kept_dropped_or_explained(case, unpacked, timed):
     path = unpacked(case)
-    cells, beside = cells_of(path), modules_beside(path)
+    cells = cells_of(path)
     assert cells.functions
     with timed(str(case), len(cells.functions)):
         found = [analysis(path, name) for name in cells.functions]
     for each in found:
-        named = {int(number) for warning in each.warnings for number in re.findall(r"\bcell (\d+)", warning)}
-        local = each.local | beside.keys() | cells.written
-        accounted = each.kept | each.dropped | local | sys.stdlib_module_names
-        assert not {m: where for m, where in cells.imports.items() if m not in accounted and not where <= named}
-        assert cells.broken <= named
-        imported = cells.imports.keys() | {module for modules in beside.values() for module in modules}
-        assert each.kept <= imported | HIDDEN
+        assert cells.imports <= each.accounted
+        assert cells.broken <= each.explained
+        assert each.kept <= HIDDEN | cells.elsewhere | modules_beside(path) | {
+            top(name) for name, _ in cells.imports
+        }
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.refused], ids=str)
 def test_what_cannot_be_read_is_refused_by_name(case, unpacked):
     path = unpacked(case)
-    with pytest.raises(NotebookError, match=re.escape(f"{path.name}: {case.refused}")):
-        read_notebook(path)
+    code, told, wrong = run("analyze", path, "--offline", "--entry", "predictor")
+    assert (code, told) == (3, "")
+    assert f"{path.name}: {case.refused}" in wrong
 
 
 @pytest.mark.parametrize(("case", "name"), READ)
 def test_serving_needs_what_one_reads_in_the_notebook(case, name, unpacked):
     found = analysis(unpacked(case), name)
     assert sorted(found.certain - sys.stdlib_module_names) == case.certain[name]
-    assert set(case.possible.get(name, ())) <= found.possible
+    assert set(case.possible.get(name, ())) <= found.kept - found.certain
