@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
+
 from IPython.core.inputtransformer2 import TransformerManager
 
 
 def translated(cell: str) -> str:
     """Return `cell` with its magics, shell lines and help requests as calls, each on the line where it stood."""
-    return str(_LineKeeper().transform_cell(cell))  # type: ignore[no-untyped-call, unused-ignore]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about line ends that are not Python's
+        return str(_LineKeeper().transform_cell(cell))  # type: ignore[no-untyped-call, unused-ignore]
 
 
 class _LineKeeper(TransformerManager):  # type: ignore[misc, unused-ignore] # some releases of IPython ship no types

@@ -106,7 +106,10 @@ def _transform(source: str) -> str:
         return source
     if not cell.endswith("\n"):
         python = python.removesuffix("\n")
-    return "\n" * source.count("\n", 0, lead) + python + "\n" * (cell.count("\n") - python.count("\n"))
+    missing = cell.count("\n") - python.count("\n")
+    if missing < 0:  # a character that Python's lines do not end with, and IPython's do
+        return source
+    return "\n" * source.count("\n", 0, lead) + python + "\n" * missing
 
 
 def _told(python: str) -> Transformed:
