@@ -39,6 +39,8 @@ class Cell:
     """Requirements of `%pip install` lines, with their lines."""
     runs: tuple[tuple[str, int], ...] = ()
     """Scripts of `%run` lines, with their lines."""
+    inlined: tuple[tuple[str, int], ...] = ()
+    """Python of the notebooks that `%run` lines run, with their lines."""
 
 
 @dataclass(frozen=True)
