@@ -159,7 +159,9 @@ class Finder(cst.CSTVisitor):
     def visit_FunctionDef(self, node: cst.FunctionDef) -> bool:
         for part in (*node.decorators, *evaluated(node)):
             part.visit(self)
-        self._locals.enter_function(self._line(node), node.params)
+        # Its code begins with its first decorator, and is known by that line.
+        first = node.decorators[0].decorator if node.decorators else node
+        self._locals.enter_function(self._line(first), node.params)
         node.body.visit(self)
         self._locals.leave()
         return False
