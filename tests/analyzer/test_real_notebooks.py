@@ -28,6 +28,7 @@ else:
     import tomli as tomllib
 
 PINS = tomllib.loads(Path(__file__).with_name("real-notebooks.toml").read_text("utf-8"))["sdist"]
+FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
 HIDDEN = {module for libraries in FUNCTIONS.values() for module in libraries.values()}
 
 
@@ -147,7 +148,7 @@ def cells_of(path):
             except SyntaxError:
                 found.broken.add(number)
                 continue
-            found.functions += [s.name for s in tree.body if isinstance(s, ast.FunctionDef)]
+            found.functions += [s.name for s in tree.body if isinstance(s, FUNCTION)]
             found.imports.update(imported_in(tree))
             found.elsewhere |= {top(name) for body in handed_to_magics(tree) for name in imported_in(body)}
     found.functions = list(dict.fromkeys(found.functions))
