@@ -12,7 +12,7 @@ from nbslim.analyzer.pickles import Pickled, read_model, read_pickle
 from nbslim.analyzer.reached import Reference
 from nbslim.analyzer.report import to_json, to_requirements, to_text
 from nbslim.analyzer.requirements import declared_requirements, module_of
-from nbslim.analyzer.settle import settle, settle_pickled
+from nbslim.analyzer.settle import settle_pickled
 from nbslim.analyzer.types import Analysis, Cell, Closure, Notebook, Place, Requirements
 
 __all__ = [

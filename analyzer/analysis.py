@@ -56,22 +56,14 @@ def analyze(
 
     `before` is the closure as it was known before execution settled it.
     """
-    declared = _declared_extras(requirements)
-    installed = installed.preferring(declared)
+    installed = installed.preferring(_declared_extras(requirements))
     needed = _foreign(closure, installed)
     direct = _direct(needed, installed, needed_by_name(closure, installed))
     undeclared = undeclared_imports(installed, [one.module for one in needed])
     requirers = installed.requirers(_with_extras(direct, requirements), undeclared)
     evidence = _spread(direct, requirers)
     imports = cell_imports(notebook, installed)
-    dropped = Dropped(
-        names=set(installed.names).difference(evidence),
-        requirers=installed.requirers(_with_extras(installed.names, requirements)),
-        imported=_first_places(imports),
-        refuted=_refuted(_foreign(before or closure, installed), installed),
-        declared=declared,
-        source=requirements.source,
-    )
+    assumed = _foreign(before or closure, installed)
     warnings = (
         *notebook.warnings,
         *closure.warnings,
@@ -89,19 +81,31 @@ def analyze(
             _serving(name, evidence[name], requirers, undeclared, installed, direct=name in direct)
             for name in sorted(evidence)
         ),
-        dropped=tuple(
-            DroppedDistribution(
-                name,
-                installed.version(name),
-                installed.bytes(name),
-                dropped.reason(name),
-                _tops(name, imports),
-            )
-            for name in sorted(dropped.names)
-        ),
+        dropped=tuple(_dropped(evidence, imports, assumed, requirements, installed)),
         warnings=tuple(dict.fromkeys(warnings)),
         imports=imports,
     )
+
+
+def _dropped(
+    kept: Iterable[str],
+    imports: Iterable[CellImport],
+    assumed: Iterable[NeededImport],
+    requirements: Requirements,
+    installed: Installed,
+) -> Iterator[DroppedDistribution]:
+    """Yield what is not kept, with the reason; `assumed` is what serving seemed to need before execution."""
+    dropped = Dropped(
+        names=set(installed.names).difference(kept),
+        requirers=installed.requirers(_with_extras(installed.names, requirements)),
+        imported=_first_places(imports),
+        refuted=_refuted(assumed, installed),
+        declared=_declared_extras(requirements),
+        source=requirements.source,
+    )
+    for name in sorted(dropped.names):
+        version, size = installed.version(name), installed.bytes(name)
+        yield DroppedDistribution(name, version, size, dropped.reason(name), _tops(name, imports))
 
 
 def _foreign(closure: Closure, installed: Installed) -> list[NeededImport]:
