@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from nbslim.analyzer.evidence import Evidence
 from nbslim.analyzer.graph import Change
 from nbslim.analyzer.held import named
-from nbslim.analyzer.hidden import VARIABLES
-from nbslim.analyzer.names import is_standard, top_of
+from nbslim.analyzer.hidden import EFFECTS, RANDOM, VARIABLES
+from nbslim.analyzer.names import top_of
 from nbslim.analyzer.types import Certainty
 
-_EVERYWHERE = frozenset({"builtins", "codecs", "copyreg", "decimal", "locale", "sys", "time", "warnings"})
+_EVERYWHERE = frozenset({"builtins", "codecs", "copyreg", "locale"})
 """Modules whose state counts for code that does not name them."""
+
+_LIMITS = frozenset({"sys.setrecursionlimit", "sys.set_int_max_str_digits"})
 
 _SEEDS = frozenset(
     {"manual_seed", "manual_seed_all", "seed", "seed_everything", "set_random_seed", "set_seed"}
@@ -28,29 +30,49 @@ class Served:
 
     libraries: Mapping[str, Evidence]
     """First part of a module's name → the best evidence that serving uses it."""
+    modules: Collection[str]
+    """The whole names of all that serving imports."""
     variables: Mapping[str, Certainty]
     """Environment variables that code reads while it serves."""
-    draws: Certainty | None
-    """Whether serving draws random numbers."""
+    mentions: Mapping[str, Certainty]
+    """Names after a dot that code reads while it serves, as far as changes may matter to them."""
 
     def relevance(self, change: Change) -> Relevance | None:
         """Return how sure it is that serving depends on `change`, with the evidence; None if it does not."""
         changed, top = change.changed, top_of(change.changed)
-        words = changed.rpartition(".")[2].split("_")
-        evidence = self.libraries.get(top)
+        last = changed.rpartition(".")[2]
         if changed.startswith(("os.environ", "os.putenv")):
             return self._of_variables(change)
         if changed.startswith("sys.path"):
             return None  # where modules are found is known, and they are carried
-        if changed.rpartition(".")[2] in _SEEDS:
-            return (self.draws, evidence) if self.draws and (evidence or top == "random") else None
-        if evidence is None:
-            # `tqdm.pandas()` and `patch_sklearn()` say which library they change.
-            said = [self.libraries[word] for word in words if word in self.libraries]
-            evidence = said[0] if said else None
-        if evidence is not None:
-            return evidence.certainty, evidence
-        return ("certain", None) if top in _EVERYWHERE and is_standard(top) else None
+        if change.effect.kind == "import":
+            return self._of_import(change.changed)
+        if last in _SEEDS:
+            return self._of_seed(top)
+        said = [word for word in last.split("_") if word in self.libraries]
+        if top not in self.libraries and said:
+            top = said[0]  # `tqdm.pandas()` and `patch_sklearn()` say which library they change
+        if evidence := self.libraries.get(top):
+            sure = said or any(f"{changed}.".startswith(f"{module}.") for module in self.modules)
+            return (evidence.certainty if sure else "possible"), evidence
+        return ("certain", None) if top in _EVERYWHERE or changed in _LIMITS else None
+
+    def _of_import(self, module: str) -> Relevance | None:
+        """Return the relevance of an import that is there for what it does to another library."""
+        library, attribute = EFFECTS[module]
+        evidence = self.libraries.get(library)
+        if evidence is None or (attribute is not None and attribute not in self.mentions):
+            return None
+        return (evidence.certainty if attribute is None else self.mentions[attribute]), evidence
+
+    def _of_seed(self, top: str) -> Relevance | None:
+        """Return the relevance of a seed: what draws from the generator must be there, and code that draws."""
+        drawn = [certainty for name, certainty in self.mentions.items() if name in RANDOM]
+        if top == "numpy" and "random" not in self.mentions and "numpy.random" not in self.modules:
+            return None
+        if not drawn or top not in self.libraries:
+            return None
+        return ("certain" if "certain" in drawn else "possible"), self.libraries[top]
 
     def _of_variables(self, change: Change) -> Relevance | None:
         """Return the relevance of a variable that code reads itself, or that a library is known to read."""

@@ -11,7 +11,7 @@ from nbslim.analyzer.statement import Condition, Effect, Statement
 from nbslim.analyzer.types import Place
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Node:
     """A name, or the name of a file, from one statement on: bound by it, or updated.
 
@@ -171,8 +171,22 @@ class _Builder:
             node = Node(name, place, statement, previous, read, maybe=unsure)
             self.last[name] = node
             self._share(node, statement, read)
+            self._share_made(node, statement, read)
+        for container, held in statement.kept:
+            for name in held & read.keys() if container in self.last else ():
+                self.sharing.join(self.last[container], read[name])
         for name in statement.into & self.last.keys():
             self._share(self.last[name], statement, read)
+
+    def _share_made(self, node: Node, statement: Statement, read: Mapping[str, Node]) -> None:
+        """Let what notebook code makes share the objects that it is given, and its class."""
+        if statement.defines_code or statement.plain_if_builtin is not None:
+            return
+        for function, arguments in statement.calls:
+            if self._code_behind(function):
+                for name in (arguments | {function}) & read.keys():
+                    if not read[name].imported:
+                        self.sharing.join(node, read[name])
 
     def _share(self, node: Node, statement: Statement, read: Mapping[str, Node]) -> None:
         for shared in statement.shares if statement.plain_if_builtin is None else ():
@@ -198,17 +212,30 @@ class _Builder:
         names = set(statement.updates | statement.files) | done.updates
         for function, arguments in statement.calls:
             node = self.last.get(function)
-            names |= arguments if self._code_behind(function) else set()
-            if node is not None and node.statement.shares and not node.imported:
-                names.add(function)  # a method that is kept under a name, for one
+            behind = self._code_behind(function)
+            names |= {name for name in arguments if not self._is_fixed(name)} if behind else set()
+            if (
+                node is not None
+                and not node.is_code
+                and not node.imported
+                and (behind or node.statement.shares)
+            ):
+                names.add(function)  # an object that is called, or a method that is kept under a name
         names |= {base for base in statement.bases if self._keeps_subclasses(base)}
         if not statement.augments:
             names -= statement.binds
         return {name for name in names if self._may_change(name, statement.altered | done.altered)}
 
     def _may_change(self, name: str, altered: Collection[str]) -> bool:
-        imported = self.last[name].imported if name in self.last else frozenset()
+        if name not in self.last:
+            return name == "Out" or bool(files_named([name]))
+        imported = self.last[name].imported
         return not imported or (name in altered and all(part for _, part in imported))
+
+    def _is_fixed(self, name: str) -> bool:
+        """Tell whether a name stands for what no function can change: a number, a text, a function."""
+        node = self.last.get(name)
+        return node is not None and not node.update and (node.is_code or bool(node.statement.constant))
 
     def _keeps_subclasses(self, base: str) -> bool:
         return base in self.last and self.last[base].statement.keeps_subclasses
@@ -225,7 +252,12 @@ class _Builder:
         node = self.last.get(name)
         if node is None or node.is_code:
             return [node] if node else []
-        made_by = (node.uses.get(callee) for callee, _ in node.statement.calls)
+        made_by = [node.uses.get(callee) for callee, _ in node.statement.calls]
+        for (
+            shared
+        ) in node.statement.shares:  # a loop's variable, and the functions in the list that it runs through
+            held = node.uses.get(shared)
+            made_by += [held, *held.uses.values()] if held is not None and not held.is_code else [held]
         return [function for function in made_by if function is not None and function.is_code]
 
     def _doing(self, function: Node) -> _Done:
@@ -252,9 +284,7 @@ class _Builder:
         made += [(_made_by_call(effect, place, statement), node) for effect, node in done.effects]
         for effect, function in made:
             if changed := self._changed(effect, function):
-                node = Node(
-                    effect.root, Place(place.cell, effect.line), statement, function, read, update=True
-                )
+                node = Node(effect.root, Place(place.cell, effect.line), statement, None, read, update=True)
                 self.changes.append(Change(node, effect, changed))
 
     def _changed(self, effect: Effect, function: Node | None) -> str | None:

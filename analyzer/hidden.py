@@ -20,14 +20,19 @@ _FUNCTIONS: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "pandas": {
         "jinja2": ("style", "to_latex"),
+        "hvplot": ("hvplot",),
         "lxml": ("read_html", "read_xml", "to_xml"),
-        "matplotlib": ("boxplot", "hist", "plot"),
+        "matplotlib": ("background_gradient", "boxplot", "hist", "plot", "plotting", "text_gradient"),
         "openpyxl": ("ExcelFile", "ExcelWriter", "read_excel", "to_excel"),
         "pyarrow": ("read_feather", "read_orc", "read_parquet", "to_feather", "to_orc", "to_parquet"),
         "sqlalchemy": ("read_sql", "read_sql_query", "read_sql_table", "to_sql"),
         "tables": ("HDFStore", "read_hdf", "to_hdf"),
         "tabulate": ("to_markdown",),
         "xarray": ("to_xarray",),
+    },
+    "lightgbm": {
+        "graphviz": ("create_tree_digraph",),
+        "matplotlib": ("plot_importance", "plot_metric", "plot_split_value_histogram", "plot_tree"),
     },
     "seaborn": {"scipy": ("clustermap",), "statsmodels": ("lmplot", "regplot", "residplot")},
     "sklearn": {
@@ -49,7 +54,17 @@ for _library, _modules in _FUNCTIONS.items():
             FUNCTIONS.setdefault(_name, {})[_library] = _module
 
 CHOOSERS = frozenset(
-    {"backend", "dtype_backend", "engine", "features", "flavor", "parser", "transform", "transform_output"}
+    {
+        "backend",
+        "dtype_backend",
+        "engine",
+        "features",
+        "flavor",
+        "method",
+        "parser",
+        "transform",
+        "transform_output",
+    }
 )
 """Keyword arguments and attributes that choose one of `CHOICES`."""
 
@@ -69,22 +84,35 @@ _MODULES = (
     "xlrd",
 )
 CHOICES = {name: name for name in _MODULES} | {"lxml-xml": "lxml", "xml": "lxml"}
+_SCIPY = (
+    "akima",
+    "barycentric",
+    "cubicspline",
+    "kendall",
+    "krogh",
+    "pchip",
+    "polynomial",
+    "quadratic",
+    "spline",
+)
+CHOICES |= dict.fromkeys(_SCIPY, "scipy")
 """What a text chooses: modules, most by their own name."""
 
 OPENERS = frozenset({"files", "get_data", "open_binary", "open_text", "read_binary"})
 """Functions (of `importlib.resources` and `pkgutil`) that are told by name in which package to look."""
 
 EFFECTS = {
-    # importing this one: changes that library
-    "hvplot.pandas": "pandas",
-    "janitor": "pandas",
-    "mpl_toolkits.mplot3d": "matplotlib",
-    "pandas_ta": "pandas",
-    "pint_pandas": "pandas",
-    "sklearn.experimental": "sklearn",
-    "swifter": "pandas",
+    # importing this one: changes that library, which gets this attribute
+    "hvplot.pandas": ("pandas", "hvplot"),
+    "pandas_ta": ("pandas", "ta"),
+    "pint_pandas": ("pandas", "pint"),
+    "sklearn.experimental": ("sklearn", None),
+    "swifter": ("pandas", "swifter"),
 }
-"""Modules that are imported for what this does to another library; their names need not be used."""
+"""Modules that are imported for what this does to another library, and the attribute that they give its objects."""
+
+ATTRIBUTES = frozenset(attribute for _, attribute in EFFECTS.values() if attribute)
+"""Attributes that importing something gave to the objects of a library."""
 
 RANDOM = frozenset(
     {

@@ -80,7 +80,9 @@ def _aliases(notebook: Notebook) -> Iterator[tuple[str, str]]:
         if any(name in cell.python for name in _KNOWN):
             yield from ((alias, name) for name, alias in _RENAMED.findall(cell.python))
             yield from ((alias, name) for alias, name in _ASSIGNED.findall(cell.python))
-            yield from ((alias, "import_module") for alias, _ in _WRAPPED.findall(cell.python))
+            for wrapper in _WRAPPED.finditer(cell.python):
+                # One that goes on where the import fails is asked what is there.
+                yield wrapper[1], "find_spec" if "try:" in wrapper[0] else "import_module"
 
 
 def _search_path(statements: Iterable[tuple[int, Statement]]) -> Iterator[str]:

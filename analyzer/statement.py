@@ -77,6 +77,9 @@ class Mention:
     line: int
     function: int | None = None
     """Line of the innermost function around it."""
+    owner: str | None = None
+    """The name at which it is reached: `df` in `df.plot`."""
+    called: bool = True
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,8 @@ class Effect:
     kind: Literal["store", "call", "import"]
     chain: str
     """What is changed or called, dotted, as far as it is made of names: `pd.DataFrame.twice`."""
+    names: frozenset[str] = frozenset()
+    """The names that making the change reads."""
     replay: str | None = None
     """Python that makes the change again; None where that would do more than the change."""
 
@@ -127,6 +132,8 @@ class Body:
     """Names that they bind by `global`."""
     calls: tuple[tuple[str, frozenset[str]], ...] = ()
     """Functions that they call by name, with the names that are handed over."""
+    kept: tuple[tuple[str, frozenset[str]], ...] = ()
+    """Containers with the names of what they put into them."""
 
     def at(self, line: int) -> Body:
         """Return it as if all of it stood in one line."""
@@ -182,6 +189,8 @@ class Statement:
     """The literal texts that the container which it assigns holds, if it holds nothing else, with a table's keys."""
     shares: frozenset[str] = frozenset()
     """Names whose objects the bound names may stand for, in whole or in part."""
+    kept: tuple[tuple[str, frozenset[str]], ...] = ()
+    """Names of containers with the names of what is put into them: `bag.append(item)`."""
     into: frozenset[str] = frozenset()
     """Names whose objects hold, from then on, what it assigns: `a` in `a.b = ...`."""
     within: frozenset[str] = frozenset()

@@ -11,7 +11,7 @@ from nbslim.analyzer.changes import Served
 from nbslim.analyzer.evidence import Evidence, Step, link
 from nbslim.analyzer.graph import Change, Graph, Node
 from nbslim.analyzer.held import all_named, files_named, named
-from nbslim.analyzer.hidden import CHOICES, FUNCTIONS, RANDOM
+from nbslim.analyzer.hidden import CHOICES, FUNCTIONS
 from nbslim.analyzer.local import LocalModules
 from nbslim.analyzer.names import top_of
 from nbslim.analyzer.statement import Body, Imported, Mention, Opaque, Resource, Statement
@@ -106,8 +106,7 @@ class Walk:
             self._follow(update, "possible", step)
         if not node.update:
             self._need(_bound_by(statement, node.name), step)
-            if statement.alias_of:
-                self.mentions += [(mention, step) for mention in statement.mentions]
+            self.mentions += [(mention, step) for mention in statement.mentions if not mention.called]
         code = statement.defines_code and not node.update
         self._follow_body(step, statement.body, step.certainty if code else "possible")
         if node.update or not self._is_plain(statement):
@@ -196,8 +195,13 @@ class Walk:
 
     def _unbound(self, name: str, step: Step, certainty: Certainty) -> None:
         """Deal with a name that no cell binds: a builtin, or from a star import, or a mistake."""
-        if name in BUILTINS or (name.startswith("__") and name.endswith("__")):
+        if name.startswith("__") and name.endswith("__"):
             return
+        if name in BUILTINS:
+            # `from numpy import *` brings another `sum`.
+            certainty = "possible"
+            if not (self.graph.stars and name.islower()):
+                return
         if not self.graph.stars:
             self.undefined.setdefault(name, step.node.place)
         if self._starred:
@@ -261,6 +265,7 @@ class Walk:
         """Note what a statement of a local file reaches out for; its line is that of its import."""
         step = evidence.ways[0][0]
         self._reach_out((*statement.resources, *statement.body.resources), step, evidence.certainty)
+        self._note(statement.body.opaque, step, {}, evidence.certainty)
         mentions = (*statement.mentions, *statement.body.mentions)
         self.mentions += [(mention, replace(step, certainty=evidence.certainty)) for mention in mentions]
 
@@ -296,22 +301,28 @@ class Walk:
                 libraries[top_of(module)] = evidence
         read = [(name, found[0]) for (_, r, name), found in self.resources.items() if r.kind == "variable"]
         # Sorted so that what is certain stays where a variable is read twice.
-        return Served(libraries, dict(sorted(read, key=lambda item: item[1], reverse=True)), self._draws())
+        variables = dict(sorted(read, key=lambda item: item[1], reverse=True))
+        return Served(libraries, self.imports.keys(), variables, self._mentioned())
 
     def _reached_modules(self) -> Iterator[tuple[str, Evidence]]:
         yield from ((module, one.evidence) for module, one in self.imports.items())
         yield from ((top_of(file.partition("/")[0]), one) for file, one in self._loaded.items())
 
     def _run_change(self, change: Change, certainty: Certainty, evidence: Evidence | None) -> None:
+        """Follow what making a change again reads: nothing else of its statement, or of its function."""
         head = evidence.chains()[0] if evidence else ()
         step = Step(change.node, certainty, len(head) + 1, head=head)
-        statement = change.node.statement
-        if change.effect.kind == "import":
-            self._need((i for i in statement.imports if i.bound == change.effect.root), step)
-        if change.node.previous is not None:
-            self._follow(change.node.previous, certainty, step)
-        self._follow_value(step, statement, certainty)
-        self._follow_body(step, statement.body, certainty)
+        statement, effect = change.node.statement, change.effect
+        if effect.kind == "import":
+            self._need((i for i in statement.imports if i.bound == effect.root), step)
+        elif effect.replay:
+            self._need((i for i in statement.imports if i.bound is None and i.name != "*"), step)
+        for name in sorted(effect.names):
+            node = change.node.uses.get(name) or self.graph.final.get(name)
+            if node is None:
+                self._unbound(name, step, certainty)
+            else:
+                self._follow(node, certainty, step)
 
     # Results
 
@@ -328,7 +339,11 @@ class Walk:
     def _hidden(self, found: Iterable[NeededImport]) -> Iterator[NeededImport]:
         libraries = {top_of(module) for module in self.imports}
         for mention, step in self.mentions:
-            for library in sorted(FUNCTIONS.get(mention.name, {}).keys() & libraries):
+            owner = self.graph.final.get(mention.owner or "")
+            owned = {top_of(module) for module, _ in owner.imported} if owner else set()
+            for library in sorted(FUNCTIONS.get(mention.name, {}).keys() & (owned & libraries or libraries)):
+                if owned and library not in owned:
+                    continue  # `plt.plot` is not pandas' method
                 line = mention.function
                 place = None if line is None else Place(step.node.place.cell, line)
                 evidence = Evidence.of(step, step.certainty, *link(step, mention.name, mention.line))
@@ -340,10 +355,10 @@ class Walk:
             if module := FUNCTIONS.get(name.rpartition(".")[2], {}).get(library):
                 yield replace(needed, module=module, optional=True)
 
-    def _draws(self) -> Certainty | None:
-        """Tell whether serving draws random numbers."""
-        found = {step.certainty for mention, step in self.mentions if mention.name in RANDOM}
-        return "certain" if "certain" in found else "possible" if found else None
+    def _mentioned(self) -> dict[str, Certainty]:
+        """Return what functions name after a dot, certain where one certainly runs."""
+        found = [(m.name, step.certainty) for m, step in self.mentions if m.function is not None]
+        return dict(sorted(found, key=lambda item: item[1], reverse=True))
 
 
 def _needed(module: str, one: _Import) -> NeededImport:

@@ -11,8 +11,8 @@ from typing import Literal, Protocol
 import libcst as cst
 from nbslim.analyzer.constants import spelled
 from nbslim.analyzer.held import files_named
-from nbslim.analyzer.hidden import CHOICES, CHOOSERS, CHOOSING, FUNCTIONS, RANDOM
-from nbslim.analyzer.scopes import Scope
+from nbslim.analyzer.hidden import ATTRIBUTES, CHOICES, CHOOSERS, CHOOSING, FUNCTIONS, RANDOM
+from nbslim.analyzer.scopes import Scope, names_in
 from nbslim.analyzer.statement import (
     Body,
     Condition,
@@ -42,6 +42,7 @@ from nbslim.analyzer.syntax.nodes import (
     string,
 )
 from nbslim.analyzer.syntax.resources import (
+    ALTERS,
     alters,
     changes_first,
     changes_settings,
@@ -115,6 +116,7 @@ class _Found:
     updates: set[str] = field(default_factory=set)
     altered: set[str] = field(default_factory=set)
     calls: list[tuple[str, frozenset[str]]] = field(default_factory=list)
+    kept: list[tuple[str, frozenset[str]]] = field(default_factory=list)
     names: frozenset[str] = frozenset()
     """Names in literal code, or spelled out where a namespace is asked for them."""
 
@@ -131,6 +133,7 @@ class _Found:
             updates=frozenset(self.updates),
             altered=frozenset(self.altered),
             calls=tuple(self.calls),
+            kept=tuple(self.kept),
         )
 
 
@@ -151,6 +154,10 @@ class Finder(cst.CSTVisitor):
         self._optional = int(around.optional)
         self._instead_of: tuple[str, ...] = around.instead_of
         self._conditions: tuple[Condition, ...] = ()
+        self._callees: set[cst.CSTNode] = set()
+        """What is called, to tell it from what is only named."""
+        self._whole: cst.CSTNode | None = None
+        """The assignment, or the expression whose value nobody takes, inside which the walk is."""
         self._pinned: int | None = None
         """The line of the text whose code is read."""
 
@@ -251,13 +258,21 @@ class Finder(cst.CSTVisitor):
             node.body.visit(self)
         return False
 
+    def visit_IndentedBlock(self, node: cst.IndentedBlock) -> bool:
+        for line in node.body:
+            line.visit(self)
+            if ends_block(line):
+                break
+        return False
+
     def visit_If(self, node: cst.If) -> bool:
         # Only reached inside functions and match statements; module-level ones are taken apart before.
         node.test.visit(self)
         before, (holds, conditions) = self._conditions, tested(node.test)
         if holds is not False:
             self._conditions = before + conditions
-            node.body.visit(self)
+            with self._optionally(looks_for_module(node.test)):
+                node.body.visit(self)
         if node.orelse and holds is not True:
             self._conditions = before + negated((holds, conditions))[1]
             node.orelse.visit(self)
@@ -310,6 +325,7 @@ class Finder(cst.CSTVisitor):
     # Calls
 
     def visit_Call(self, node: cst.Call) -> None:
+        self._callees.add(node.func)
         name = dotted(node.func)
         name = self._aliases.get(name, name)
         line = self._line(node)
@@ -371,6 +387,9 @@ class Finder(cst.CSTVisitor):
         root = start(node.func, through_calls=True)
         if isinstance(root, cst.Name):
             self._found.calls.append((name if root is node.func else dotted(root), handed))
+        for value in values:
+            if isinstance(value, cst.Attribute) and value.attr.value in ALTERS:
+                self._update(value.value)
         # What is handed over may be called, with what else is handed over.
         self._found.calls += [(dotted(value), handed) for value in values if isinstance(value, cst.Name)]
 
@@ -435,7 +454,10 @@ class Finder(cst.CSTVisitor):
             self._found.files.add(text)
 
     def _mention(self, name: str, node: cst.CSTNode) -> None:
-        self._found.mentions.append(Mention(name, self._line(node), self._function))
+        owner = start(node, through_calls=False) if isinstance(node, cst.Attribute) else None
+        root = dotted(owner) if isinstance(owner, cst.Name) else None
+        called = node in self._callees
+        self._found.mentions.append(Mention(name, self._line(node), self._function, root, called))
 
     # Changes
 
@@ -444,10 +466,13 @@ class Finder(cst.CSTVisitor):
         if dotted(node.func) in ("setattr", "delattr") and node.args:
             self._update(node.args[0].value)
             self._effect("store", node.args[0].value, node)
-        elif changes_settings(node):
+        elif changes_settings(node, discarded=self._whole is node):
             self._effect("call", node.func, node)
         if alters(node):
-            self._found.altered |= self._locals.shared_by(roots([node.func]))
+            changed = self._locals.shared_by(roots([node.func]))
+            self._found.altered |= changed
+            handed = self._locals.shared_by(roots(argument.value for argument in node.args))
+            self._found.kept += [(name, handed) for name in changed if handed]
 
     def _effect(self, kind: Literal["store", "call"], changed: cst.CSTNode, node: cst.CSTNode) -> None:
         root = start(changed, through_calls=True)
@@ -455,11 +480,15 @@ class Finder(cst.CSTVisitor):
             return
         what = self.source.code(node).partition("\n")[0].rstrip()
         shortened = what if len(what) <= _SHOWN else f"{what[: _SHOWN - 3]}..."
-        self._found.effects.append(Effect(dotted(root), shortened, self._line(node), kind, chain(changed)))
+        whole = self._whole if kind == "store" and self._whole is not None else node
+        names = _names_in(self.source.code(whole))
+        effect = Effect(dotted(root), shortened, self._line(node), kind, chain(changed), names)
+        self._found.effects.append(effect)
 
     def visit_Attribute(self, node: cst.Attribute) -> None:
-        if node.attr.value in FUNCTIONS or (self._function is not None and node.attr.value in RANDOM):
-            self._mention(node.attr.value, node)
+        name = node.attr.value
+        if name in FUNCTIONS or (self._function is not None and (name in RANDOM or name in ATTRIBUTES)):
+            self._mention(name, node)
 
     def visit_Name(self, node: cst.Name) -> None:
         if self._function is not None and (node.value in RANDOM or node.value in FUNCTIONS):
@@ -486,7 +515,20 @@ class Finder(cst.CSTVisitor):
         else:
             self._opaque(f"{self.source.code(node.value)}[...]", self._line(node))
 
+    def visit_Expr(self, node: cst.Expr) -> None:
+        self._whole = node.value
+        if isinstance(node.value, cst.BinaryOperation):
+            # `registry << function`: what an operator of the notebook's does is what it is written for.
+            self._update(_leftmost(node.value))
+
+    def leave_Expr(self, original_node: cst.Expr) -> None:
+        self._whole = None
+
+    def leave_Assign(self, original_node: cst.Assign) -> None:
+        self._whole = None
+
     def visit_Assign(self, node: cst.Assign) -> None:
+        self._whole = node
         for target in node.targets:
             name = target.target
             texts = (
@@ -552,3 +594,28 @@ def suppresses(node: cst.With, aliases: Mapping[str, str]) -> bool:
     """Tell whether code goes on after an import that fails in this block."""
     callees = (last_part(item.item.func) for item in node.items if isinstance(item.item, cst.Call))
     return any(aliases.get(callee, callee) == "suppress" for callee in callees)
+
+
+def looks_for_module(test: cst.BaseExpression) -> bool:
+    """Tell whether a test asks if a module is there, so that code goes on where it is not."""
+    call = test.left if isinstance(test, cst.Comparison) else test
+    return isinstance(call, cst.Call) and last_part(call.func) == "find_spec"
+
+
+def ends_block(line: cst.CSTNode) -> bool:
+    """Tell whether nothing after a line of the same block is ever run."""
+    last = line.body[-1] if isinstance(line, cst.SimpleStatementLine) else None
+    return isinstance(last, (cst.Return, cst.Raise, cst.Break, cst.Continue))
+
+
+def _leftmost(node: cst.BaseExpression) -> cst.BaseExpression:
+    while isinstance(node, cst.BinaryOperation):
+        node = node.left
+    return node
+
+
+def _names_in(code: str) -> frozenset[str]:
+    try:
+        return names_in(code)
+    except SyntaxError:  # the target of a loop or a `with`
+        return frozenset()

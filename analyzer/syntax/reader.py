@@ -16,12 +16,13 @@ from nbslim.analyzer.hidden import EFFECTS
 from nbslim.analyzer.scopes import Scope, names_in
 from nbslim.analyzer.statement import Body, Effect, Statement
 from nbslim.analyzer.syntax.conditions import negated, tested
-from nbslim.analyzer.syntax.finder import Finder, Surroundings, suppresses
+from nbslim.analyzer.syntax.finder import Finder, Surroundings, ends_block, looks_for_module, suppresses
 from nbslim.analyzer.syntax.imports import imported_in
 from nbslim.analyzer.syntax.nodes import (
     alias_of,
     catches_import_errors,
     constant,
+    defaults,
     dotted,
     elements,
     evaluated,
@@ -46,7 +47,8 @@ def statements(source: str, aliases: Aliases = ()) -> tuple[Statement, ...]:
     """
     try:
         _compile(source)
-        with _room_for_recursion():
+        with _room_for_recursion(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a user's odd escape sequence
             return tuple(_Reader(cst.parse_module(source), dict(aliases)).read_all())
     except cst.ParserSyntaxError as error:  # newer Python than libcst knows
         raise SyntaxError(error.message, ("<cell>", error.raw_line, error.raw_column, None)) from error
@@ -59,8 +61,13 @@ def statements(source: str, aliases: Aliases = ()) -> tuple[Statement, ...]:
 def _compile(source: str) -> None:
     """Let Python look for mistakes first: its words are the clearest, and for some libcst ends the whole process."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a user's odd escape sequence
-        compile(source, "<cell>", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+        warnings.simplefilter("ignore")
+        try:
+            compile(source, "<cell>", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+        except SyntaxError as error:
+            if "__future__" not in (error.msg or ""):
+                raise  # Jupyter compiles statement by statement, and lets this one come late
+            ast.parse(source, "<cell>")
 
 
 @contextmanager
@@ -103,6 +110,8 @@ class _Reader:
                     yield self._simple(small, around)
             else:
                 yield from self._compound(node, around)
+            if ends_block(node):
+                return
 
     def _repeatable(self, node: cst.CSTNode, found: list[Statement]) -> Iterator[Statement]:
         """Let a compound statement be made again as a whole, where it does nothing but change settings."""
@@ -113,8 +122,9 @@ class _Reader:
         replay = self.code(node).strip() if harmless else None
         uses = frozenset().union(*(statement.uses for statement in found))
         for statement in found:
-            effects = tuple(replace(effect, replay=replay) for effect in statement.effects)
-            yield replace(statement, effects=effects, uses=uses) if effects else statement
+            names = uses if harmless else frozenset()
+            effects = (replace(e, replay=replay, names=e.names | names) for e in statement.effects)
+            yield replace(statement, effects=tuple(effects))
 
     def _block(self, block: cst.BaseSuite, around: Surroundings) -> Iterator[Statement]:
         if isinstance(block, cst.SimpleStatementSuite):
@@ -151,8 +161,10 @@ class _Reader:
     def _if(self, node: cst.If, around: Surroundings) -> Iterator[Statement]:
         yield self._header(node, self.code(node.test), around, node.test)
         holds, conditions = tested(node.test)
+        guarded = looks_for_module(node.test)
         if holds is not False:
-            yield from self._block(node.body, around if holds else around.under(conditions))
+            inside = around if holds else around.under(conditions)
+            yield from self._block(node.body, replace(inside, optional=inside.optional or guarded))
         if node.orelse is None or holds is True:
             return
         otherwise = around if holds is False else around.under(negated((holds, conditions))[1])
@@ -216,7 +228,7 @@ class _Reader:
         """Yield what an import changes in another library, merely by being imported."""
         for imported in statement.imports:
             if imported.module in EFFECTS and imported.bound:
-                yield Effect(imported.bound, code, imported.line, "import", EFFECTS[imported.module], code)
+                yield Effect(imported.bound, code, imported.line, "import", imported.module, replay=code)
 
     def _definition(self, node: cst.FunctionDef | cst.ClassDef, around: Surroundings) -> Statement:
         code = self.code(node)
@@ -231,7 +243,9 @@ class _Reader:
         )
         at_once = [self.code(decorator) for decorator in decorators]
         if isinstance(node, cst.FunctionDef):
-            whole = replace(whole, body=_repeatable_body(node, whole.body))
+            whole = replace(
+                whole, body=_repeatable_body(node, whole.body), shares=_all_shared(defaults(node.params))
+            )
             at_once += [self.code(part) for part in evaluated(node)]
             return replace(whole, uses=names_in("\n".join(at_once)))
         # What its body imports belongs to the class, whatever name it gets there.
@@ -292,6 +306,7 @@ class _Reader:
             altered=now.altered,
             may_bind=frozenset(found.may_bind),
             calls=now.calls,
+            kept=now.kept,
             imports=now.imports,
             opaque=now.opaque,
             mentions=now.mentions,
@@ -346,7 +361,7 @@ def _only_sets(line: cst.SimpleStatementLine) -> bool:
 
 def _sets(node: cst.BaseExpression) -> bool:
     return isinstance(node, cst.Call) and (
-        changes_settings(node) or dotted(node.func) in ("setattr", "delattr")
+        changes_settings(node, discarded=True) or dotted(node.func) in ("setattr", "delattr")
     )
 
 

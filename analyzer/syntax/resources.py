@@ -25,11 +25,14 @@ _MEMBERS = ("metadata", "importlib_metadata", "pkg_resources")
 # Settings are changed by functions that say so. These are said of a module's own functions ...
 _SETS = re.compile(
     r"(?:activate|autolog|configure|disable|enable|install|manual_seed|patch|register|seed|set|use)(?:_\w+|[A-Z]\w*)?"
-    r"|basicConfig|filterwarnings|init_printing|putenv|set(?:bufsize|context|defaulttimeout|err|errcall|locale"
-    r"|recursionlimit|switchinterval)|simplefilter|tzset"
+    r"|basicConfig|filterwarnings|init_printing|simplefilter|tzset"
+)
+_SETS_STATE = re.compile(
+    r"manual_seed|putenv|seed|set(?:bufsize|context|defaulttimeout|err|errcall|locale|recursionlimit|switchinterval)"
+    r"|set_(?:config|default_dtype|grad_enabled|option|options|printoptions|seed)"
 )
 # ... and these of what a module holds: `sys.path.append`.
-_ALTERS = frozenset(
+ALTERS = frozenset(
     {"add", "append", "clear", "extend", "insert", "pop", "remove", "setdefault", "setLevel", "update"}
 )
 _SETTINGS = frozenset({"environ", "path", "rcParams"})
@@ -53,11 +56,18 @@ _CONTAINERS = frozenset({"bytearray", "dict", "list", "object", "set"})
 _ALWAYS_SET = frozenset({"copyreg.pickle", "tqdm.pandas", "tqdm.tqdm.pandas"})
 
 
-def changes_settings(node: cst.Call) -> bool:
-    """Tell whether a call says that it changes something of the module on which it hangs."""
+def changes_settings(node: cst.Call, *, discarded: bool) -> bool:
+    """Tell whether a call says that it changes something of the module on which it hangs.
+
+    `discarded` tells whether nobody takes its value: `image.set_background(...)` may as well return a new one.
+    """
     function = node.func.attr.value if isinstance(node.func, cst.Attribute) else last_part(node.func)
-    if _SETS.fullmatch(function) or dotted(node.func) in _ALWAYS_SET:
+    if not isinstance(start(node.func, through_calls=False), cst.Name):
+        return False  # the result of a call is not the module
+    if dotted(node.func) in _ALWAYS_SET or _SETS_STATE.fullmatch(function):
         return True
+    if _SETS.fullmatch(function):
+        return discarded
     if not alters(node) or not isinstance(node.func, cst.Attribute):
         return False
     changed = node.func.value
@@ -66,7 +76,7 @@ def changes_settings(node: cst.Call) -> bool:
 
 def alters(node: cst.Call) -> bool:
     """Tell whether a call is one of a method that surely changes its object."""
-    return isinstance(node.func, cst.Attribute) and node.func.attr.value in _ALTERS
+    return isinstance(node.func, cst.Attribute) and node.func.attr.value in ALTERS
 
 
 Named = tuple[ResourceKind, cst.CSTNode, "str | None"]
@@ -108,7 +118,8 @@ def _argument(node: cst.Call, position: int, keyword: str | None) -> cst.BaseExp
 
 
 def _search_path(node: cst.Call, function: str, first: cst.CSTNode) -> Named | None:
-    if dotted(node.func).rpartition(".")[0] != "sys.path" and function != "addsitedir":
+    moves = function == "chdir" and dotted(node.func).rpartition(".")[0] in ("", "os")
+    if dotted(node.func).rpartition(".")[0] != "sys.path" and function != "addsitedir" and not moves:
         return None
     last = _argument(node, 1, None) if function == "insert" else first
     items = elements(last) if last is not None else None

@@ -79,7 +79,10 @@ _PARTS: tuple[tuple[Any, Callable[[Any], Iterable[cst.BaseExpression] | None]], 
     (cst.Dict, _entries_of),
     ((cst.ListComp, cst.SetComp), lambda node: [node.elt]),
     (cst.DictComp, lambda node: [node.key, node.value]),
-    (cst.UnaryOperation, lambda node: [node.expression]),
+    (cst.UnaryOperation, lambda node: [] if isinstance(node.operator, cst.Not) else [node.expression]),
+    (cst.IfExp, lambda node: [node.body, node.orelse]),
+    (cst.BooleanOperation, lambda node: [node.left, node.right]),
+    (cst.Comparison, lambda node: [] if _tests(node) else None),
     (cst.BinaryOperation, _operands),
 )
 
@@ -91,6 +94,11 @@ _SHARED: tuple[tuple[Any, Callable[[Any], Iterable[cst.BaseExpression]]], ...] =
     (cst.BooleanOperation, lambda node: [node.left, node.right]),
     (cst.NamedExpr, lambda node: [node.value]),
 )
+
+
+def _tests(node: cst.Comparison) -> bool:
+    """Tell whether a comparison gives a truth value, whatever it compares."""
+    return all(isinstance(c.operator, (cst.In, cst.NotIn, cst.Is, cst.IsNot)) for c in node.comparisons)
 
 
 def _plain_call(node: cst.Call) -> frozenset[str] | None:
