@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from nbslim.analyzer.by_name import NeededDistribution, missing_by_name, needed_by_name
 from nbslim.analyzer.distributions import Installed
 from nbslim.analyzer.editable import folder_of
 from nbslim.analyzer.imports import cell_imports
@@ -55,27 +56,20 @@ def analyze(
 
     `before` is the closure as it was known before execution settled it.
     """
-    declared = _declared_extras(requirements)
-    installed = replace(installed, declared=frozenset(declared))
+    installed = installed.preferring(_declared_extras(requirements))
     needed = _foreign(closure, installed)
-    direct = _direct(needed, installed)
+    direct = _direct(needed, installed, needed_by_name(closure, installed))
     undeclared = undeclared_imports(installed, [one.module for one in needed])
     requirers = installed.requirers(_with_extras(direct, requirements), undeclared)
     evidence = _spread(direct, requirers)
     imports = cell_imports(notebook, installed)
-    dropped = Dropped(
-        names=set(installed.names).difference(evidence),
-        requirers=installed.requirers(_with_extras(installed.names, requirements)),
-        imported=_first_places(imports),
-        refuted=_refuted(_foreign(before or closure, installed), installed),
-        declared=declared,
-        source=requirements.source,
-    )
+    assumed = _foreign(before or closure, installed)
     warnings = (
         *notebook.warnings,
         *closure.warnings,
         *requirements.warnings,
         *_missing(notebook, needed, installed),
+        *missing_by_name(notebook, closure, installed),
         *_rivals(notebook, needed, installed),
         *_in_place(notebook, evidence, installed),
     )
@@ -84,21 +78,34 @@ def analyze(
         python=python,
         entry_points=closure.entry_points,
         serving=tuple(
-            _serving(name, evidence[name], requirers, undeclared, installed) for name in sorted(evidence)
+            _serving(name, evidence[name], requirers, undeclared, installed, direct=name in direct)
+            for name in sorted(evidence)
         ),
-        dropped=tuple(
-            DroppedDistribution(
-                name,
-                installed.version(name),
-                installed.bytes(name),
-                dropped.reason(name),
-                _tops(name, imports),
-            )
-            for name in sorted(dropped.names)
-        ),
+        dropped=tuple(_dropped(evidence, imports, assumed, requirements, installed)),
         warnings=tuple(dict.fromkeys(warnings)),
         imports=imports,
     )
+
+
+def _dropped(
+    kept: Iterable[str],
+    imports: Iterable[CellImport],
+    assumed: Iterable[NeededImport],
+    requirements: Requirements,
+    installed: Installed,
+) -> Iterator[DroppedDistribution]:
+    """Yield what is not kept, with the reason; `assumed` is what serving seemed to need before execution."""
+    dropped = Dropped(
+        names=set(installed.names).difference(kept),
+        requirers=installed.requirers(_with_extras(installed.names, requirements)),
+        imported=_first_places(imports),
+        refuted=_refuted(assumed, installed),
+        declared=_declared_extras(requirements),
+        source=requirements.source,
+    )
+    for name in sorted(dropped.names):
+        version, size = installed.version(name), installed.bytes(name)
+        yield DroppedDistribution(name, version, size, dropped.reason(name), _tops(name, imports))
 
 
 def _foreign(closure: Closure, installed: Installed) -> list[NeededImport]:
@@ -112,19 +119,24 @@ def _is_ours(module: str, closure: Closure, installed: Installed) -> bool:
     return is_standard(module, in_all=installed.provides(module))
 
 
-def _direct(needed: Iterable[NeededImport], installed: Installed) -> dict[str, _Evidence]:
-    """Give the owners of the modules that the closure itself imports."""
-    owned: dict[str, list[NeededImport]] = {}
+def _direct(
+    needed: Iterable[NeededImport], installed: Installed, by_name: Iterable[NeededDistribution]
+) -> dict[str, _Evidence]:
+    """Give what the closure itself needs: the owners of the modules that it imports, and what it asks for by name."""
+    owned: dict[str, list[_Evidence]] = {}
     for one in needed:
         if owner := installed.owner(one.module):
-            owned.setdefault(owner, []).append(one)
-    return {name: _joined(imports) for name, imports in owned.items()}
+            owned.setdefault(owner, []).append(_Evidence(one.certainty, one.why, (top_of(one.module),)))
+    for named in by_name:
+        evidence = _Evidence(named.certainty, named.why, installed.top_levels(named.name))
+        owned.setdefault(named.name, []).append(evidence)
+    return {name: _joined(found) for name, found in owned.items()}
 
 
-def _joined(imports: list[NeededImport]) -> _Evidence:
-    strongest = min((_Evidence(one.certainty, one.why) for one in imports), key=lambda e: e.strength)
-    tops = tuple(sorted({top_of(one.module) for one in imports}))
-    return _Evidence(strongest.certainty, strongest.why, tops)
+def _joined(found: list[_Evidence]) -> _Evidence:
+    strongest = min(found, key=lambda evidence: evidence.strength)
+    tops = {top for evidence in found for top in evidence.imports}
+    return replace(strongest, imports=tuple(sorted(tops)))
 
 
 def _with_extras(names: Iterable[str], requirements: Requirements) -> Iterator[str]:
@@ -198,13 +210,15 @@ def _serving(
     requirers: Mapping[str, set[str]],
     undeclared: Mapping[str, set[str]],
     installed: Installed,
+    *,
+    direct: bool,
 ) -> ServingDistribution:
     return ServingDistribution(
         name=name,
         version=installed.version(name),
         imports=evidence.imports,
         certainty=evidence.certainty,
-        direct=bool(evidence.imports),
+        direct=direct,
         required_by=tuple(sorted(requirers.get(name, ()))),
         why=evidence.why,
         bytes=installed.bytes(name),

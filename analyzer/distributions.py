@@ -17,8 +17,9 @@ from types import MappingProxyType
 
 from nbslim.analyzer.editable import added_folders
 from nbslim.analyzer.metadata import Distribution, read_folder
+from nbslim.analyzer.names import top_of
 from nbslim.analyzer.overlaps import disagree, on_disk
-from nbslim.analyzer.sizes import file_sizes
+from nbslim.analyzer.sizes import size_of
 from nbslim.analyzer.types import Origin
 from packaging.markers import Marker
 from packaging.requirements import InvalidRequirement, Requirement
@@ -45,6 +46,11 @@ class Installed:
     declared: frozenset[str] = frozenset()
     """What the user asked for by name; of several that provide one module, that one is meant."""
 
+    def preferring(self, names: Iterable[str]) -> Installed:
+        """Return it for a user who asked for `names`; itself where no module is installed by several."""
+        contested = any(len(owners) > 1 for owners, _ in self._modules.values())
+        return replace(self, declared=frozenset(names)) if contested else self
+
     @property
     def names(self) -> tuple[str, ...]:
         """All installed distributions, sorted."""
@@ -57,7 +63,7 @@ class Installed:
     def bytes(self, name: str) -> int:
         """Count what a distribution occupies: its files that exist, with their bytecode."""
         distribution = self.distributions[canonicalize_name(name)]
-        return sum(file_sizes(os.fspath(distribution.folder), distribution.files).values())
+        return size_of(os.fspath(distribution.folder), distribution.files)
 
     def owner(self, module: str) -> str | None:
         """Name the distribution that provides a dotted module, by the longest part of it that is a file.
@@ -96,6 +102,16 @@ class Installed:
     def provides(self, module: str) -> bool:
         """Tell whether importing a dotted module can work; a namespace that several fill counts."""
         return self.owner(module) is not None or module in self._namespaces
+
+    def top_levels(self, name: str) -> tuple[str, ...]:
+        """Name the modules that a distribution provides for others: top-level ones without a leading underscore."""
+        modules = self.distributions[canonicalize_name(name)].modules()
+        tops = {top_of(module) for module, _ in modules}
+        return tuple(sorted(top for top in tops if not top.startswith("_")))
+
+    def entry_point_owners(self, group: str) -> tuple[str, ...]:
+        """Name the distributions that offer entry points in a group, sorted."""
+        return tuple(name for name in self.names if group in self.distributions[name].entry_point_groups())
 
     def required_by_all(self, names: Iterable[str]) -> set[str]:
         """Name all installed distributions that `names` require, directly or not.

@@ -126,7 +126,7 @@ class _Builder:
         if False in met:
             return
         place = Place(cell, statement.line)
-        maybe = statement.conditional or None in met
+        maybe = statement.conditional or None in met or any(map(self._code_behind, statement.within))
         if any(imported.name == "*" for imported in statement.imports):
             self.stars.append((place, statement))
         statement = replace(statement, files=statement.files | self._files(statement))
@@ -170,9 +170,14 @@ class _Builder:
             previous = self.last.get(name) if unsure else None
             node = Node(name, place, statement, previous, read, maybe=unsure)
             self.last[name] = node
-            for shared in statement.shares if statement.plain_if_builtin is None else ():
-                if shared in read and not read[shared].imported:
-                    self.sharing.join(node, read[shared])
+            self._share(node, statement, read)
+        for name in statement.into & self.last.keys():
+            self._share(self.last[name], statement, read)
+
+    def _share(self, node: Node, statement: Statement, read: Mapping[str, Node]) -> None:
+        for shared in statement.shares if statement.plain_if_builtin is None else ():
+            if shared in read and not read[shared].imported:
+                self.sharing.join(node, read[shared])
 
     def _update(self, node: Node) -> None:
         if node.previous is not None:
@@ -193,9 +198,9 @@ class _Builder:
         names = set(statement.updates | statement.files) | done.updates
         for function, arguments in statement.calls:
             node = self.last.get(function)
-            if node is not None and (node.is_code or (node.statement.shares and not node.imported)):
-                # What shares its objects with others, such as a method kept under a name, may change them.
-                names |= arguments if node.is_code else arguments | {function}
+            names |= arguments if self._code_behind(function) else set()
+            if node is not None and node.statement.shares and not node.imported:
+                names.add(function)  # a method that is kept under a name, for one
         names |= {base for base in statement.bases if self._keeps_subclasses(base)}
         if not statement.augments:
             names -= statement.binds

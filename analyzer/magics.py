@@ -44,7 +44,7 @@ class Transformed:
     An option is named without its value, which may hold a password.
     """
     runs: tuple[tuple[str, int], ...] = ()
-    """The scripts of `%run`, which bind their names in the notebook, each with its line."""
+    """The scripts and notebooks of `%run`, which bind their names in the notebook, each with its line."""
 
 
 def to_python(source: str) -> Transformed:
@@ -145,6 +145,4 @@ def _script(given: list[str]) -> str | None:
         return None
     module = dict(options).get("-m", "").replace(".", "/")
     script = module or next(iter(rest), "")
-    if not script or script.endswith(".ipynb"):
-        return None
-    return script if script.endswith(".py") else f"{script}.py"
+    return script if not script or script.endswith((".py", ".ipynb")) else f"{script}.py"

@@ -53,6 +53,10 @@ class Distribution:
         if not self.files:
             yield from ((module, f"{root}/{module}") for module in self.top_level)
 
+    def entry_point_groups(self) -> frozenset[str]:
+        """Name the groups in which it offers entry points."""
+        return frozenset(re.findall(r"^\s*\[\s*(.+?)\s*\]", self.text("entry_points.txt"), re.MULTILINE))
+
     def text(self, file: str) -> str:
         """Return what a file in its metadata folder says; nothing if it is not there."""
         return _text(self.info / file) or "" if self.info else ""

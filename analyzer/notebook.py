@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from nbslim.analyzer.documents import cells_of, read_document
 from nbslim.analyzer.errors import NotebookError
+from nbslim.analyzer.line_magics import parses
 from nbslim.analyzer.loading import loaded
 from nbslim.analyzer.magics import Transformed, Written, to_python
 from nbslim.analyzer.types import Cell, Notebook
@@ -20,11 +22,17 @@ _NOT_EVALUATED = re.compile(r"(?:\s*#.*\n)*\s*#\s*\|\s*eval\s*:\s*false\b", re.I
 
 def read_notebook(path: Path) -> Notebook:
     """Read a notebook of nbformat 3 or 4, or a script; what nbformat finds untidy is no concern of ours."""
+    return _read(path, frozenset())
+
+
+def _read(path: Path, running: frozenset[Path]) -> Notebook:
     document = read_document(path)
     metadata = _table(document, "metadata")
     _refuse_other_languages(document, path)
     code = [cell for cell in cells_of(document, path) if cell["cell_type"] == "code"]
-    return Notebook(path, tuple(_read_cells(code, path)), _python(metadata))
+    running |= {path.resolve()}
+    cells = tuple(_with_notebooks(cell, path, running) for cell in _read_cells(code, path))
+    return Notebook(path, cells, _python(metadata))
 
 
 def _table(parent: Mapping[str, Any], key: str) -> Mapping[str, Any]:
@@ -67,6 +75,29 @@ def _read_cells(code: list[Mapping[str, Any]], path: Path) -> Iterator[Cell]:
             installs=transformed.installs,
             runs=transformed.runs,
         )
+
+
+def _with_notebooks(cell: Cell, path: Path, running: frozenset[Path]) -> Cell:
+    """Add what those notebooks do that the cell runs; those that are `running` would not end if they ran again."""
+    scripts = tuple(run for run in cell.runs if not run[0].endswith(".ipynb"))
+    whole = replace(cell, runs=scripts)
+    for name, line in cell.runs:
+        other = path.parent / name
+        if (name, line) in scripts or other.resolve() in running or not other.is_file():
+            continue
+        for inner in _read(other, running).cells:
+            text = inner.python if parses(inner.python) else ""
+            whole = replace(
+                whole,
+                installs=(*whole.installs, *_at(line, inner.installs)),
+                runs=(*whole.runs, *_at(line, inner.runs)),
+                inlined=(*whole.inlined, (text, line), *_at(line, inner.inlined)),
+            )
+    return whole
+
+
+def _at(line: int, texts: Iterable[tuple[str, int]]) -> Iterator[tuple[str, int]]:
+    return ((text, line) for text, _ in texts)
 
 
 def _tags(cell: Mapping[str, Any], source: str) -> frozenset[str]:

@@ -91,12 +91,13 @@ def _search_path(statements: Iterable[tuple[int, Statement]]) -> Iterator[str]:
 
 
 def _statements(cell: Cell, local: LocalModules, aliases: Aliases) -> list[Statement]:
-    """Return a cell's statements, those of the scripts that it runs among them."""
+    """Return a cell's statements, those of the scripts and notebooks that it runs among them."""
     found = list(statements(cell.python, aliases))
-    runs = [*cell.runs, *_executed(cell.python)]
-    for script, line in sorted(runs, key=lambda run: run[1], reverse=True):
+    runs = [(local.statements(script), line) for script, line in (*cell.runs, *_executed(cell.python))]
+    runs += [(statements(text, aliases), line) for text, line in reversed(cell.inlined)]
+    for run, line in sorted(runs, key=lambda run: run[1], reverse=True):
         at = next((n for n, statement in enumerate(found) if statement.line >= line), len(found))
-        found[at:at] = [statement.at(line) for statement in local.statements(script)]
+        found[at:at] = [statement.at(line) for statement in run]
     return found
 
 

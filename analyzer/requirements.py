@@ -18,6 +18,7 @@ from nbslim.analyzer.names import SHARED, is_standard
 from nbslim.analyzer.types import Cell, Notebook, Place, Requirements
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -284,3 +285,9 @@ def distribution_of(module: str) -> str:
     if known:
         return _DISTRIBUTIONS[known]
     return "-".join(parts) if parts[0] in SHARED else parts[0]
+
+
+def module_of(distribution: str) -> str:
+    """Name the module that a distribution is known for."""
+    known = (module for module, name in _DISTRIBUTIONS.items() if name == canonicalize_name(distribution))
+    return next(known, distribution.replace("-", "_"))

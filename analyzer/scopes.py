@@ -27,6 +27,9 @@ class Scope:
         for symbol in table.get_symbols():
             if symbol.is_global():
                 self._add(symbol, later=later)
+            elif table.get_type() == "class" and symbol.is_local() and symbol.is_referenced():
+                # In a class's body a name that is not bound yet is the global one: `n = n.copy()`.
+                (self.deferred if later else self.uses).add(symbol.get_name())
         for child in table.get_children():
             self._descend(child, later=later)
 

@@ -32,7 +32,8 @@ def read_script(name: str, content: bytes) -> dict[str, Any]:
             _VSCODE_MAGIC.sub(r"\1# ", text), fmt="py:percent" if marked else "py"
         )
     except Exception as error:  # it raises whatever it stumbles over
-        raise NotebookError(f"{name}: cannot be read as a notebook: {error}") from error
+        problem = " ".join(str(error).split())
+        raise NotebookError(f"{name}: cannot be read as a notebook: {problem}") from error
     return document
 
 

@@ -182,6 +182,10 @@ class Statement:
     """The literal texts that the container which it assigns holds, if it holds nothing else, with a table's keys."""
     shares: frozenset[str] = frozenset()
     """Names whose objects the bound names may stand for, in whole or in part."""
+    into: frozenset[str] = frozenset()
+    """Names whose objects hold, from then on, what it assigns: `a` in `a.b = ...`."""
+    within: frozenset[str] = frozenset()
+    """Names in the headers of the `with` blocks around it, which may end it early and go on."""
     alias_of: str | None = None
     """The name at which a chain of attributes starts that is all that it assigns."""
     call: str | None = None

@@ -39,6 +39,8 @@ class Cell:
     """Requirements of `%pip install` lines, with their lines."""
     runs: tuple[tuple[str, int], ...] = ()
     """Scripts of `%run` lines, with their lines."""
+    inlined: tuple[tuple[str, int], ...] = ()
+    """Python of the notebooks that `%run` lines run, with their lines."""
 
 
 @dataclass(frozen=True)
@@ -172,6 +174,7 @@ class ServingDistribution:
     name: str
     version: str
     imports: tuple[str, ...]
+    """Top-level modules of it that serving imports; all that it provides where serving asks for it by name."""
     certainty: Certainty
     direct: bool
     required_by: tuple[str, ...]

@@ -113,7 +113,7 @@ class Walk:
         if node.update or not self._is_plain(statement):
             self._follow_value(step, statement, "possible")
         for name in sorted(statement.bases):
-            self._use(name, step, step.certainty)
+            self._use(name, step, "possible" if node.update else step.certainty)
 
     def _is_plain(self, statement: Statement) -> bool:
         builtin = statement.plain_if_builtin

@@ -20,7 +20,9 @@ from nbslim.analyzer import (
     declared_requirements,
     find_closure,
     find_environment,
-    imported_modules,
+    foreign_imports,
+    importable,
+    module_of,
     read_installed,
     read_notebook,
 )
@@ -50,19 +52,21 @@ def plan(path: Path, python: str | None = None, entries: Sequence[str] = ()) -> 
     Raises NotebookError.
     """
     notebook = read_notebook(path)
-    closure = _closure(notebook, entries)
-    requirements = declared_requirements(notebook, imported_modules(notebook))
-    return Plan(notebook, closure, requirements, python or notebook.python or DEFAULT_PYTHON)
+    return _planned(notebook, find_closure(notebook, entries=entries or None), python)
 
 
-def _closure(notebook: Notebook, entries: Sequence[str]) -> Closure:
-    if not entries:
-        return find_closure(notebook)
-    closure = find_closure(notebook, entries=entries)
-    for missing in entries:
-        if missing not in closure.entry_points:
-            find_closure(notebook, entries=[missing])  # raises, and says what looks like it
-    return closure
+def _planned(notebook: Notebook, closure: Closure, python: str | None) -> Plan:
+    requirements = declared_requirements(notebook, _suggesting(notebook, closure))
+    return Plan(notebook, closure, requirements, _version(notebook, python))
+
+
+def _suggesting(notebook: Notebook, closure: Closure) -> frozenset[str]:
+    """Return the modules that suggest distributions: the imported ones, and those of what is asked for by name."""
+    return foreign_imports(notebook) | {module_of(need.name) for need in closure.metadata}
+
+
+def _version(notebook: Notebook, python: str | None) -> str:
+    return python or notebook.python or DEFAULT_PYTHON
 
 
 def install(found: Plan, python: Python, tools: Tools) -> Environment:
@@ -87,8 +91,8 @@ def analyze_notebook(
     interpreter = tools.find(found.version)
     count = len(found.requirements.specifiers)
     log(f"{path.name}: resolving {count} requirements for Python {interpreter.version}")
-    environment = install(found, interpreter, tools)
-    return settled(found, found.closure, installed_in(environment))
+    installed = installed_in(install(found, interpreter, tools))
+    return _settled_in(installed, found.notebook, found.version, entries)
 
 
 def analyze_in(
@@ -99,8 +103,15 @@ def analyze_in(
     Raises NotebookError, and RequirementsError for what is no environment.
     """
     existing = find_environment(environment)
-    found = plan(path, python or existing.python, entries)
-    return settled(found, found.closure, read_installed(existing.site_packages, python=found.version))
+    notebook = read_notebook(path)
+    version = _version(notebook, python or existing.python)
+    return _settled_in(read_installed(existing.site_packages, python=version), notebook, version, entries)
+
+
+def _settled_in(installed: Installed, notebook: Notebook, version: str, entries: Sequence[str]) -> Analysis:
+    """Return the analysis of what is reachable where it is known which modules can be imported."""
+    closure = find_closure(notebook, entries=entries or None, provides=importable(notebook, installed))
+    return settled(_planned(notebook, closure, version), closure, installed)
 
 
 def analyze_offline(path: Path, *, python: str | None = None, entries: Sequence[str] = ()) -> Analysis:
@@ -109,7 +120,8 @@ def analyze_offline(path: Path, *, python: str | None = None, entries: Sequence[
     Raises NotebookError.
     """
     found = plan(path, python, entries)
-    named = declared_distributions(found.requirements, imported_modules(found.notebook), python=found.version)
+    modules = _suggesting(found.notebook, found.closure)
+    named = declared_distributions(found.requirements, modules, python=found.version)
     analysis = settled(found, found.closure, named)
     told = f"{path.name}: nothing is installed, so what distributions require, and their sizes, are not known"
     return replace(analysis, warnings=(*analysis.warnings, told))

@@ -41,7 +41,13 @@ from nbslim.analyzer.syntax.nodes import (
     start,
     string,
 )
-from nbslim.analyzer.syntax.resources import changes_first, changes_settings, opens_package, resource_of
+from nbslim.analyzer.syntax.resources import (
+    alters,
+    changes_first,
+    changes_settings,
+    opens_package,
+    resource_of,
+)
 from nbslim.analyzer.syntax.texts import Names, runs_through, texts_of
 from nbslim.analyzer.syntax.values import shared
 
@@ -80,6 +86,8 @@ class Surroundings:
     optional: bool = False
     conditions: tuple[Condition, ...] = ()
     instead_of: tuple[str, ...] = ()
+    within: frozenset[str] = frozenset()
+    """Names in the headers of `with` blocks around it."""
     texts: Names = field(default_factory=dict)
     """What the variables of loops around it run through."""
     aliases: Mapping[str, str] = field(default_factory=dict)
@@ -159,7 +167,9 @@ class Finder(cst.CSTVisitor):
     def visit_FunctionDef(self, node: cst.FunctionDef) -> bool:
         for part in (*node.decorators, *evaluated(node)):
             part.visit(self)
-        self._locals.enter_function(self._line(node), node.params)
+        # Its code begins with its first decorator, and is known by that line.
+        first = node.decorators[0].decorator if node.decorators else node
+        self._locals.enter_function(self._line(first), node.params)
         node.body.visit(self)
         self._locals.leave()
         return False
@@ -357,10 +367,12 @@ class Finder(cst.CSTVisitor):
             self._update(node.func.value)
         if values and changes_first(node):
             self._update(values[0])
-        if isinstance(node.func, cst.Name):
-            self._found.calls.append((name, self._locals.shared_by(roots(values))))
-        # What is handed over may be called, too.
-        self._found.calls += [(dotted(value), frozenset()) for value in values if isinstance(value, cst.Name)]
+        handed = self._locals.shared_by(roots(values))
+        root = start(node.func, through_calls=True)
+        if isinstance(root, cst.Name):
+            self._found.calls.append((name if root is node.func else dotted(root), handed))
+        # What is handed over may be called, with what else is handed over.
+        self._found.calls += [(dotted(value), handed) for value in values if isinstance(value, cst.Name)]
 
     def _literal_code(self, node: cst.CSTNode | None, line: int) -> None:
         """Read code in a text as if it stood here; what it imports belongs to whatever is made of it."""
@@ -433,8 +445,9 @@ class Finder(cst.CSTVisitor):
             self._update(node.args[0].value)
             self._effect("store", node.args[0].value, node)
         elif changes_settings(node):
-            self._found.altered |= self._locals.shared_by(roots([node.func]))
             self._effect("call", node.func, node)
+        if alters(node):
+            self._found.altered |= self._locals.shared_by(roots([node.func]))
 
     def _effect(self, kind: Literal["store", "call"], changed: cst.CSTNode, node: cst.CSTNode) -> None:
         root = start(changed, through_calls=True)

@@ -130,14 +130,16 @@ class _Reader:
             yield from self._loop(node, around)
         elif isinstance(node, cst.With):
             yield self._with(node, around)
-            inner = (
-                replace(around, conditional=True, optional=True) if suppresses(node, self.aliases) else around
-            )
-            yield from self._block(node.body, inner)
+            yield from self._block(node.body, self._inside(node, around))
         elif isinstance(node, (cst.Try, cst.TryStar)):
             yield from self._try(node, around)
         else:  # match: its captures and guards belong together
             yield self._statement(node, self.code(node), around.maybe())
+
+    def _inside(self, node: cst.With, around: Surroundings) -> Surroundings:
+        named = frozenset(roots(_callee(item.item) for item in node.items))
+        within = replace(around, within=around.within | named)
+        return replace(within, conditional=True, optional=True) if suppresses(node, self.aliases) else within
 
     def _with(self, node: cst.With, around: Surroundings) -> Statement:
         items = ", ".join(
@@ -299,6 +301,7 @@ class _Reader:
             conditional=around.conditional,
             conditions=around.conditions,
             instead_of=around.instead_of,
+            within=around.within,
         )
 
     def code(self, node: cst.CSTNode) -> str:
@@ -319,6 +322,7 @@ def _assigned(statement: Statement, node: cst.Assign | cst.AnnAssign, value: cst
         constant=constant(value) if alone else (),
         texts=texts_inside(value) if alone else (),
         shares=_all_shared([value]),
+        into=frozenset(roots(target for target in targets if not isinstance(target, cst.Name))),
         alias_of=alias_of(value) if alone else None,
     )
 

@@ -32,6 +32,8 @@ _SETS = re.compile(
 _ALTERS = frozenset(
     {"add", "append", "clear", "extend", "insert", "pop", "remove", "setdefault", "setLevel", "update"}
 )
+_SETTINGS = frozenset({"environ", "path", "rcParams"})
+"""Imported containers that are known by their names alone."""
 _CHANGE_FIRST = frozenset(
     {
         "copyto",
@@ -56,7 +58,15 @@ def changes_settings(node: cst.Call) -> bool:
     function = node.func.attr.value if isinstance(node.func, cst.Attribute) else last_part(node.func)
     if _SETS.fullmatch(function) or dotted(node.func) in _ALWAYS_SET:
         return True
-    return function in _ALTERS and isinstance(node.func, cst.Attribute)
+    if not alters(node) or not isinstance(node.func, cst.Attribute):
+        return False
+    changed = node.func.value
+    return not isinstance(changed, cst.Name) or changed.value in _SETTINGS
+
+
+def alters(node: cst.Call) -> bool:
+    """Tell whether a call is one of a method that surely changes its object."""
+    return isinstance(node.func, cst.Attribute) and node.func.attr.value in _ALTERS
 
 
 Named = tuple[ResourceKind, cst.CSTNode, "str | None"]

@@ -178,13 +178,20 @@ def _record_imports(site):
     direct, imports = set(), builtins.__import__
 
     def record(name, *arguments, **options):
-        caller = inspect.currentframe().f_back.f_code.co_filename
+        caller = _importer(inspect.currentframe(), record.__code__)
         if not caller.startswith(site) or "/cloudpickle/" in caller:
             direct.add(name.partition(".")[0])
         return imports(name, *arguments, **options)
 
     builtins.__import__ = record
     return direct
+
+
+def _importer(frame, recording):
+    """Return the file of the code that imports; a compiled module that does so while it is loaded has no frame."""
+    while frame.f_code is recording or frame.f_code.co_filename.startswith("<frozen importlib"):
+        frame = frame.f_back
+    return frame.f_code.co_filename
 
 
 def _answer(validator, predictor, sample):

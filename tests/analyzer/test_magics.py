@@ -156,7 +156,7 @@ def test_written_file_is_reported(source, written):
         ("%run -p -D profile setup.py", "setup.py"),
         ("%run -m tools.setup flag", "tools/setup.py"),
         ("%run -z setup.py", None),
-        ("%run other.ipynb", None),
+        ("%run other.ipynb", "other.ipynb"),
         ("%run", None),
         ("%runner setup.py", None),
         ("run = 'setup.py'", None),

@@ -5,6 +5,7 @@ import json
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from nbslim.analyzer.closure import find_closure
 from nbslim.analyzer.errors import NotebookError
 from nbslim.analyzer.notebook import read_notebook
 
@@ -127,6 +128,30 @@ def test_what_a_cell_appends_to_a_file_comes_after_the_rest(read, tmp_path):
     assert [cell.written for cell in read(document(*cells, again, code("%%writefile -a c.py\nx"))).cells] == [
         ("a.py", "x = 1\n"), ("a.py", "x = 1\ny = 2\n"), ("b.py", "x = 0\ny = 3"), ("a.py", "z = 4"), ("c.py", "x"),
     ]  # fmt: skip
+
+
+def test_cells_of_a_notebook_that_is_run_belong_to_the_line(read, tmp_path):
+    other = document(
+        code("%time a = 1"), code("x = ("), code("%run b.py\n%pip install c"), code("%run model.ipynb")
+    )
+    (tmp_path / "other.ipynb").write_text(json.dumps(other))
+    (cell,) = read(document(code("y = 1\n%run -i other.ipynb\n%run d.py"))).cells
+    assert [line for _, line in cell.inlined] == [2] * 4
+    assert [text for text, _ in cell.inlined][:2] == ["a = 1", ""]
+    assert (cell.runs, cell.installs) == ((("d.py", 3), ("b.py", 2)), (("c", 2),))
+
+
+def test_cells_of_a_notebook_that_is_run_run_in_order_and_there(read, tmp_path):
+    (tmp_path / "other.ipynb").write_text(
+        json.dumps(document(code("import json as lib"), code("import csv as lib")))
+    )
+    notebook = read(document(code("lib = 1\n%run other.ipynb\ndef predictor(x): return lib")))
+    assert [needed.module for needed in find_closure(notebook).imports] == ["csv"]
+
+
+def test_notebook_that_is_run_and_is_not_there_or_runs_itself_adds_nothing(read):
+    (cell,) = read(document(code("%run no.ipynb\n%run model.ipynb"))).cells
+    assert (cell.inlined, cell.runs) == ((), ())
 
 
 @pytest.mark.parametrize("load", ["%load tool.py", "\n%load -n tool\n", "load 'tool.py'", "%loadpy tool.py"])

@@ -1,4 +1,7 @@
-"""What must hold for every notebook, tried on random ones; those that run are compared with what serving them loads."""
+"""What must hold for every notebook, tried on random ones; those that run are compared with what serving them loads.
+
+`NBSLIM_EXAMPLES=5000 pytest --hypothesis-seed=1 tests/analyzer/test_properties.py` tries others, and more of them.
+"""
 
 import os
 import re
@@ -13,10 +16,21 @@ from nbslim.analyzer.pickles import pickled_functions, pickled_modules
 from nbslim.analyzer.settle import settle
 from nbslim.analyzer.types import Cell, Notebook
 from oracle import STUBS, Observed, Oracle
-from programs import Program, programs
+from programs import programs
 
-# What the grammar leaves out as long as the closure misses it; each is a part of `Writer`, by its name there.
-NOT_YET = frozenset(os.environ.get("NY", "").split(","))
+NOT_YET = frozenset(
+    {
+        "alias",  # `b = a; b.append(x)` changes a
+        "changed imports",  # `from m import THING; THING.add(x)` changes what the pickle holds
+        "decorated functions",  # settling looks for the line of `def`, and code objects start at their decorators
+        "global",  # what a called function binds by `global` is possible, not certain
+        "interrupted blocks",  # a `try` may stop before its last statement
+        "loops over nothing",  # they bind no variable
+        "repeated loops",  # what a loop's end binds is read at its beginning
+        "shadowing attributes",  # `class C: n = n` reads the global
+    }
+)
+"""What the grammar leaves out, by its name in `Writer`, until the closure follows it."""
 
 NAMES = re.compile(r"\b[a-z]\d\w*\b(?<!\bm\d)")
 TRICKY = [
@@ -37,10 +51,10 @@ TRICKY = [
     "m9",
 ]
 
-EXAMPLES = int(os.environ.get("NBSLIM_EXAMPLES", "300"))
+EXAMPLES = int(os.environ.get("NBSLIM_EXAMPLES", "200"))
 
 some = settings(
-    max_examples=EXAMPLES // 2,
+    max_examples=EXAMPLES // 4,
     deadline=None,
     derandomize="NBSLIM_EXAMPLES" not in os.environ,
     database=None,
@@ -72,12 +86,6 @@ def interleaved(draw, one, other):
 def oracle(tmp_path_factory):
     with Oracle(tmp_path_factory.mktemp("stubs")) as oracle:
         yield oracle
-
-
-def served(oracle, program: Program) -> Observed:
-    observed = oracle.observe(program.cells)
-    assume(isinstance(observed, Observed))
-    return observed
 
 
 @some
@@ -138,26 +146,14 @@ def test_another_use_removes_nothing(program, data):
 
 @settings(some, max_examples=EXAMPLES)
 @given(program=programs(exclude=NOT_YET))
-def test_what_serving_loads_is_in_the_closure(oracle, program):
-    observed = served(oracle, program)
-    assert observed.loaded <= {top_of(needed.module) for needed in closure_of(program.cells).imports}
-
-
-@settings(some, max_examples=EXAMPLES)
-@given(program=programs(exclude=NOT_YET))
-def test_what_is_certain_is_named_by_code_that_is_served(oracle, program):
-    observed = served(oracle, program)
-    imports = closure_of(program.cells).imports
-    certain = {top_of(n.module) for n in imports if n.certainty == "certain" and not n.optional}
+def test_closure_agrees_with_execution(oracle, program):
+    observed = oracle.observe(program.cells)
+    assume(isinstance(observed, Observed))  # few do not run to their end
+    closure = closure_of(program.cells)
+    certain = {top_of(n.module) for n in closure.imports if n.certainty == "certain" and not n.optional}
+    assert observed.loaded <= {top_of(needed.module) for needed in closure.imports}
     assert certain <= observed.named
-
-
-@settings(some, max_examples=EXAMPLES)
-@given(program=programs(exclude=NOT_YET))
-def test_execution_settles_what_serving_loads(oracle, program):
-    observed = served(oracle, program)
-    modules, functions = pickled_modules(observed.pickled), pickled_functions(observed.pickled)
-    settled = settle(closure_of(program.cells), modules, functions).imports
+    settled = settle(closure, pickled_modules(observed.pickled), pickled_functions(observed.pickled)).imports
+    left = {top_of(needed.module) for needed in settled if not needed.optional}
     assert observed.loaded <= {top_of(needed.module) for needed in settled}
-    sure = {top_of(needed.module) for needed in settled if not needed.optional}
-    assert sure.intersection(STUBS) <= observed.loaded | observed.named
+    assert left.intersection(STUBS) <= observed.loaded | observed.named

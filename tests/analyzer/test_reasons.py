@@ -91,7 +91,8 @@ def test_what_nothing_mentions_says_so(reasons):
 
 
 def test_every_import_of_every_cell_is_accounted_for(analysis, tmp_path):
-    (tmp_path / "helpers.py").write_text("")
+    (tmp_path / "helpers.py").write_text("from . import more\nimport numpy")
+    (tmp_path / "more.py").write_text("def late():\n    import b.deep")
     cells = [
         "import os, a.x\nimport helpers\nfrom b import y",
         "try:\n    import fast\nexcept ImportError:\n    pass\nimport google.cloud",
@@ -103,7 +104,9 @@ def test_every_import_of_every_cell_is_accounted_for(analysis, tmp_path):
     assert [(one.module, one.place, one.kind, one.distribution) for one in found.imports] == [
         ("a.x", Place(1, 1), "distribution", "a"),
         ("os", Place(1, 1), "standard", None),
+        ("b.deep", Place(1, 2), "distribution", "b"),
         ("helpers", Place(1, 2), "local", None),
+        ("numpy", Place(1, 2), "missing", None),
         ("b.y", Place(1, 3), "distribution", "b"),
         ("fast", Place(2, 2), "missing", None),
         ("google.cloud", Place(2, 5), "namespace", None),

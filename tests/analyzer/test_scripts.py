@@ -91,6 +91,12 @@ def test_other_kernel_in_the_front_matter_is_refused_by_name(read):
         read(FRONT_MATTER.format(language="R", name="ir") + "# %%\nx <- 1\n")
 
 
+def test_front_matter_that_cannot_be_read_is_refused_in_one_line(read):
+    script = FRONT_MATTER.format(language="python", name="python3").replace("percent", "[")
+    with pytest.raises(NotebookError, match=r"^model\.py: cannot be read as a notebook: .+$"):
+        read(script + "x = 1\n")
+
+
 def test_script_without_markers_is_one_cell_with_the_lines_of_the_file(read):
     script = (
         "#!/usr/bin/env python\n# !pip install a\n\n'''\ntext\n'''\nx = 1\n\n\ndef predictor(x): return y\n"

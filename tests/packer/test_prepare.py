@@ -18,11 +18,19 @@ CELLS = [
 
 
 @pytest.fixture
-def notebook(tmp_path):
-    cells = [{"cell_type": "code", "source": source, "metadata": {}} for source in CELLS]
-    path = tmp_path / "model.ipynb"
-    path.write_text(json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": cells}))
-    return path
+def write(tmp_path):
+    def write(sources):
+        cells = [{"cell_type": "code", "source": source, "metadata": {}} for source in sources]
+        path = tmp_path / "model.ipynb"
+        path.write_text(json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": cells}))
+        return path
+
+    return write
+
+
+@pytest.fixture
+def notebook(write):
+    return write(CELLS)
 
 
 @pytest.fixture
@@ -97,6 +105,24 @@ def test_entry_that_no_cell_defines_is_an_error_that_names_what_looks_like_it(an
     assert code == 3
     assert "no cell defines plane" in said
     assert "plain (cell 5, line 1) looks like it" in said
+
+
+def test_import_that_works_in_the_environment_is_the_one_that_counts(analyze, write, site_packages):
+    fallback = "try:\n    import {} as np\nexcept ImportError:\n    import {} as np"
+    predictor = "def predictor(x):\n    return np.sum(x)"
+    for first, second in [("numpy", "sklearn"), ("gone", "numpy")]:
+        notebook = write([fallback.format(first, second), predictor])
+        found = analyze(notebook, "--env", site_packages)
+        assert [(kept["name"], kept["certainty"]) for kept in found["serving"]] == [("numpy", "certain")]
+
+
+def test_distribution_whose_version_is_read_is_known_by_its_name_alone(analyze, write):
+    cells = [
+        "from importlib.metadata import version",
+        "def predictor(x):\n    return version('scikit-learn')",
+    ]
+    (kept,) = analyze(write(cells), "--offline")["serving"]
+    assert (kept["name"], kept["imports"], kept["direct"]) == ("scikit-learn", ["sklearn"], True)
 
 
 def test_analysis_loads_nothing_that_only_running_a_notebook_needs(notebook, site_packages):

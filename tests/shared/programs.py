@@ -291,7 +291,8 @@ class Writer:
             inner = inner.having(f"a9{self.suffix}")
         own = {name for name in inner.names if name in inner.local}
         outer = sorted(name for name in scope.names - own if name[0] in ASSIGNED)
-        if outer and not scope.function and self.chance(25):
+        rebinds = "global" not in self.exclude and not scope.function
+        if outer and rebinds and self.chance(25):
             lines += self.rebinding("global", self.one_of(outer), inner)
         enclosing = sorted(name for name in scope.local - set(parameters) if name[0] in ASSIGNED)
         if enclosing and self.chance(40):
