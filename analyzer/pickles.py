@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import bz2
 import gzip
 import io
@@ -9,6 +10,7 @@ import lzma
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
@@ -38,12 +40,17 @@ class Pickled:
     """How names are reached, at least one for each module that anything refers to."""
     functions: frozenset[Place]
     """Where the functions start whose code the pickles carry; told by the code's file, `<cell 3>`."""
+    files: frozenset[str] = frozenset()
+    """Texts in them that look like names of files."""
 
     def with_file(self, name: str, other: Pickled) -> Pickled:
         """Return it with what the file `name` holds that its functions open."""
         reached = (Reference(one.found, (name, *one.path), one.inside) for one in other.references)
         return Pickled(
-            self.modules | other.modules, (*self.references, *reached), self.functions | other.functions
+            self.modules | other.modules,
+            (*self.references, *reached),
+            self.functions | other.functions,
+            self.files,
         )
 
 
@@ -78,6 +85,7 @@ def _pickled(read: Iterable[Contents]) -> Pickled:
         frozenset(module for one in whole for module in one.modules),
         tuple(reference for one in whole for reference in references(one.root)),
         frozenset(place for one in whole for place in one.functions),
+        frozenset(file for one in whole for file in one.files),
     )
 
 
@@ -102,7 +110,10 @@ def _in_stream(stream: IO[bytes]) -> list[Contents]:
 
 
 def _inside(data: bytes) -> list[Contents]:
-    """Read the pickles in `data`: the data themselves, or the `.pkl` members of a zip container."""
+    """Read the pickles in `data`: the data themselves, maybe in base64, or the `.pkl` members of a zip container."""
+    if data.startswith(b"gA"):  # what a pickle's first bytes are in base64
+        with suppress(ValueError):
+            data = base64.b64decode(data, validate=True)
     if data.startswith(_ZIP):
         return _in_zip(io.BytesIO(data))
     if not (_is_start(data) and data.endswith(b".")):

@@ -21,6 +21,7 @@ _IMPORTERS = frozenset(
 )
 _CODE_MAKERS = frozenset({"_make_function", "_make_skeleton_class", "_make_skeleton_enum"})
 _PICKLES = frozenset({"dump", "dumps", "CloudPickler", "Pickler", "register_pickle_by_value"})
+_FILE = re.compile(r"[^\0\n]{1,200}\.\w{1,10}")
 _CELL = re.compile(r"<cell (\d+)>")
 _MARK = object()
 
@@ -86,6 +87,8 @@ class Contents:
     root: Any
     modules: frozenset[str]
     functions: frozenset[Place]
+    files: frozenset[str]
+    """Texts that look like names of files."""
 
 
 Inside = Callable[[bytes], list[Contents]]
@@ -106,7 +109,9 @@ def unpickle(stream: IO[bytes], inside: Inside) -> Contents:
         raise ValueError(f"not a whole pickle: memo {exc} is read before it is set, byte {position}") from exc
     except (ValueError, EOFError, OSError) as exc:
         raise ValueError(f"not a whole pickle: {exc}, after byte {position}") from exc
-    return Contents(machine.root, frozenset(machine.modules), frozenset(machine.functions))
+    return Contents(
+        machine.root, frozenset(machine.modules), frozenset(machine.functions), frozenset(machine.files)
+    )
 
 
 class _Machine:
@@ -115,6 +120,7 @@ class _Machine:
     def __init__(self, stream: IO[bytes], inside: Inside) -> None:
         self.modules: set[str] = set()
         self.functions: set[Place] = set()
+        self.files: set[str] = set()
         self.root: Any = DATA
         self._stream = stream
         self._inside = inside
@@ -133,7 +139,16 @@ class _Machine:
             elif kind is not pickletools.markobject:
                 self._stack.pop()
         literal = argument if isinstance(argument, (str, int)) and not opcode.stack_before else DATA
+        if isinstance(literal, str):
+            literal = self._text(literal)
         self._stack += [literal] * len(opcode.stack_after)
+
+    def _text(self, text: str) -> Any:
+        """Return a text; where it is a pickle in base64, return that."""
+        if _FILE.fullmatch(text):
+            self.files.add(text)
+        held = self._held(text.encode()) if text.startswith("gA") else DATA
+        return text if held is DATA else held
 
     def _pop_to_mark(self) -> tuple[Any, ...]:
         items = []
@@ -284,6 +299,8 @@ class _Machine:
 
     def _call(self, function: Any, arguments: Any) -> None:
         given = arguments if isinstance(arguments, tuple) else ()
+        if isinstance(function, Global) and function.module.startswith("pathlib"):
+            self.files.add("/".join(part for part in given if isinstance(part, str)))
         self.functions.update(_code_places(given))
         if isinstance(function, Global) and given and isinstance(given[0], str):
             if function.imports:
@@ -309,6 +326,7 @@ class _Machine:
     def _take(self, inner: Contents) -> Any:
         self.modules |= inner.modules
         self.functions |= inner.functions
+        self.files |= inner.files
         return inner.root
 
 

@@ -24,7 +24,6 @@ from nbslim.analyzer import (
     read_pickle,
     settle_pickled,
 )
-from nbslim.analyzer.types import Need
 from nbslim.packer.environments import cache_folder
 from nbslim.packer.errors import ExecutionError
 from nbslim.packer.execute import Execution, Settings, copy_folder, execute
@@ -132,25 +131,25 @@ def read_bundle(found: Plan, workspace: Workspace) -> Pickled:
     Raises ExecutionError where one of them refers to the notebook itself: the image has none to find it in.
     """
     pickled = read_pickle((workspace.bundle / "entry_points.pickle").read_bytes())
-    for need in found.closure.files:
-        path = workspace.work / need.name
-        opened = need.certainty == "certain" or need.function in pickled.functions
-        if opened and path.is_file():
-            pickled = _with_model(pickled, found, need, path)
+    needs = [n for n in found.closure.files if n.certainty == "certain" or n.function in pickled.functions]
+    for name in sorted({need.name for need in needs} | pickled.files):
+        path = workspace.work / name
+        if path.resolve().is_relative_to(workspace.work.resolve()) and path.is_file():
+            pickled = _with_model(pickled, found, name, path)
     to_notebook = [one for one in pickled.references if one.found.module == "__main__"]
     if to_notebook:
         raise _reference_to_notebook(found, to_notebook[0])
     return pickled
 
 
-def _with_model(pickled: Pickled, found: Plan, need: Need, path: Path) -> Pickled:
+def _with_model(pickled: Pickled, found: Plan, name: str, path: Path) -> Pickled:
     try:
         model = read_model(path)
     except ValueError as error:
-        message = f"{found.notebook.path.name}, {need.place}: {need.name} cannot be read: {error}"
+        message = f"{found.notebook.path.name}: the file {name}, which serving opens, cannot be read: {error}"
         hint = "write it again, uncompressed or with zlib, so that its needs can be seen"
         raise ExecutionError(message, hint=hint) from error
-    return pickled.with_file(need.name, model) if model else pickled
+    return pickled.with_file(name, model) if model else pickled
 
 
 def _reference_to_notebook(found: Plan, reference: Reference) -> ExecutionError:

@@ -1,7 +1,9 @@
+import base64
 import collections
 import decimal
 import importlib
 import io
+import pathlib
 import pickle
 import sys
 import textwrap
@@ -121,6 +123,18 @@ def test_memo_carries_the_importing_function(notebook):
 def test_nested_pickle_is_read(wrap, protocol):
     inner = pickle.dumps([pickle.dumps(decimal.Decimal(1))])
     assert "decimal" in pickled_modules(pickle.dumps(wrap(inner), protocol=protocol))
+
+
+@pytest.mark.parametrize("as_text", [False, True])
+def test_pickle_in_base64_is_read(as_text):
+    inner = base64.b64encode(pickle.dumps(decimal.Decimal(1)))
+    assert pickled_modules(pickle.dumps(inner.decode() if as_text else inner)) == {"decimal"}
+
+
+def test_names_of_files_are_told():
+    data = pickle.dumps([pathlib.PurePosixPath("models/m.pkl"), "table.csv", "no file", 1.5])
+    assert {"models/m.pkl", "table.csv"} <= read_pickle(data).files
+    assert "no file" not in read_pickle(data).files
 
 
 def test_pickle_in_a_zip_container_is_read():
