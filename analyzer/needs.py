@@ -29,7 +29,8 @@ def _meant(resource: Resource, text: str, imports: Collection[str]) -> str | Non
     if resource.kind == "file":
         return text if _PATH.fullmatch(text) or resource.callee == "open" else None
     if resource.kind in ("metadata", "entry points"):
-        return text if not resource.callee or _imported(resource.callee, _METADATA, imports) else None
+        sure = _imported(resource.callee or "", _METADATA, imports)
+        return text if sure or any(module in imports for module in _METADATA) else None
     if resource.kind == "program":
         function = (resource.callee or "").rpartition(".")[2]
         sure = "." in (resource.callee or "") or _imported(function, _STARTERS, imports)

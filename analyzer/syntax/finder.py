@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
 import libcst as cst
-from nbslim.analyzer.constants import spelled
+from nbslim.analyzer.constants import Text, spelled
 from nbslim.analyzer.held import files_named
 from nbslim.analyzer.hidden import ATTRIBUTES, CHOICES, CHOOSERS, CHOOSING, FUNCTIONS, RANDOM
 from nbslim.analyzer.scopes import Scope, names_in
@@ -35,7 +35,6 @@ from nbslim.analyzer.syntax.nodes import (
     dotted,
     elements,
     evaluated,
-    is_call,
     last_part,
     roots,
     start,
@@ -306,9 +305,10 @@ class Finder(cst.CSTVisitor):
         self, named: cst.CSTNode | None, line: int, more: Sequence[cst.BaseExpression] = ()
     ) -> None:
         texts = texts_of(named, self._locals.texts) if named else ()
-        open_ones = tuple(text for text in texts if spelled(text) is None)
+        package = string(more[0]) if more else None
+        open_ones = tuple(_inside(package, text) for text in texts if spelled(text) is None)
         if named is not None:
-            self._spelled_import(named, line, optional=False, package=string(more[0]) if more else None)
+            self._spelled_import(named, line, optional=False, package=package)
         if open_ones or not texts:
             what = "a computed module name"
             self._found.opaque.append(Opaque(what, line, texts=open_ones, function=self._function))
@@ -319,7 +319,7 @@ class Finder(cst.CSTVisitor):
         for text in texts_of(named, self._locals.texts):
             name = spelled(text)
             if name is not None and _MODULE.fullmatch(name):
-                whole = f"{package}{name}" if package and name.startswith(".") else name
+                whole = "".join(map(str, _inside(package, (name,))))
                 self._add(replace(named_import(whole.replace(":", "."), line), optional=optional))
 
     # Calls
@@ -365,6 +365,10 @@ class Finder(cst.CSTVisitor):
         if name in _OPAQUE:
             self._opaque(f"{name}()", line, binds=name == "exec" and self._function is None)
             self._literal_code(values[0] if values else None, line)
+        elif (
+            chain(node.func) in ("globals.update", "locals.update", "vars.update") and self._function is None
+        ):
+            self._bind_all(node)
         elif name == "get_ipython" and self._function is not None and not self._imports_it(name):
             self._opaque("get_ipython()", line, served=False)
         elif chain(node.func).endswith(".run_cell_magic") and len(values) > 2:
@@ -497,11 +501,7 @@ class Finder(cst.CSTVisitor):
     def visit_Subscript(self, node: cst.Subscript) -> None:
         index = node.slice[0].slice if len(node.slice) == 1 else None
         item = index.value if isinstance(index, cst.Index) else None
-        if (
-            isinstance(node.value, cst.Call)
-            and not node.value.args
-            and dotted(node.value.func) in _NAMESPACES
-        ):
+        if _is_namespace(node.value):
             self._namespace(node, item)
         elif item is not None and last_part(node.value) == "environ":
             self._hold("variable", item, self._line(node))
@@ -568,20 +568,27 @@ class Finder(cst.CSTVisitor):
             self._update(target.value)
             self._found.altered |= self._locals.shared_by(roots([target]))
             self._effect("store", target, target)
-            if (
-                isinstance(target, cst.Subscript)
-                and is_call(target.value, "globals")
-                and self._function is None
-            ):
+            if isinstance(target, cst.Subscript) and _is_namespace(target.value) and self._function is None:
                 self._bind_in_namespace(target)
 
     def _bind_in_namespace(self, target: cst.Subscript) -> None:
         index = target.slice[0].slice
-        name = string(index.value) if isinstance(index, cst.Index) else None
-        if name is not None:
-            self.binds.add(name)
+        texts = texts_of(index.value, self._locals.texts) if isinstance(index, cst.Index) else ()
+        names = {spelled(text) for text in texts}
+        if names and None not in names:
+            self.binds |= {name for name in names if name is not None}
         else:
             self._opaque("globals()[...]", self._line(target), binds=True)
+
+    def _bind_all(self, node: cst.Call) -> None:
+        """Bind what is put into the namespace by keywords or by literal tables."""
+        tables = [a.value for a in node.args if not a.keyword and not a.star]
+        keys = [getattr(e, "key", None) for table in tables for e in getattr(table, "elements", ())]
+        names = [string(key) if key is not None else None for key in keys]
+        self.binds |= {argument.keyword.value for argument in node.args if argument.keyword}
+        self.binds |= {name for name in names if name is not None}
+        if None in names or not all(isinstance(table, cst.Dict) for table in tables):
+            self._opaque("globals().update()", self._line(node), binds=True)
 
     def _update(self, node: cst.CSTNode) -> None:
         self._found.updates |= self._locals.shared_by(shared(start(node, through_calls=False)))
@@ -606,6 +613,17 @@ def ends_block(line: cst.CSTNode) -> bool:
     """Tell whether nothing after a line of the same block is ever run."""
     last = line.body[-1] if isinstance(line, cst.SimpleStatementLine) else None
     return isinstance(last, (cst.Return, cst.Raise, cst.Break, cst.Continue))
+
+
+def _inside(package: str | None, text: Text) -> Text:
+    """Return a relative name as one inside `package`, where that is known."""
+    relative = bool(text) and isinstance(text[0], str) and text[0].startswith(".")
+    return (package, *text) if package and relative else text
+
+
+def _is_namespace(node: cst.CSTNode) -> bool:
+    """Tell whether a call gives all names: `vars()`, not `vars(thing)`."""
+    return isinstance(node, cst.Call) and not node.args and dotted(node.func) in _NAMESPACES
 
 
 def _leftmost(node: cst.BaseExpression) -> cst.BaseExpression:

@@ -93,7 +93,11 @@ class _Reader:
 
     def read_all(self) -> Iterator[Statement]:
         """Yield the statements, with the changes of settings that each could make again."""
+        ended = False
         for node in self.module.body:
+            if ended:
+                return
+            ended = ends_block(node)
             found = list(self.read([node], Surroundings(aliases=self.aliases)))
             if node is self.module.body[-1] and _is_shown(node):
                 shown = found[-1]
@@ -262,12 +266,9 @@ class _Reader:
 
     def _registering(self, name: str, decorators: list[cst.BaseExpression], effect: Effect) -> Effect:
         """Return the effect of a decorator that registers what it decorates: made again by calling it."""
-        calls = [
-            f"{self.code(decorator)}({name})"
-            for decorator in decorators
-            if effect.what in self.code(decorator)
-        ]
-        return replace(effect, replay=calls[0] if calls else None)
+        codes = [self.code(decorator) for decorator in decorators]
+        calls = [f"{code}({name})" for code in codes if effect.what in code]
+        return replace(effect, names=effect.names | {name}, replay=calls[0] if calls else None)
 
     def _header(
         self,

@@ -20,7 +20,6 @@ _STARTS = frozenset(
 _METADATA = frozenset({"distribution", "files", "get_distribution", "metadata", "requires", "version"})
 _ENTRY_POINTS = frozenset({"entry_points", "iter_entry_points"})
 _STARTERS = ("asyncio", "os", "shutil", "sp", "subprocess")
-_MEMBERS = ("metadata", "importlib_metadata", "pkg_resources")
 
 # Settings are changed by functions that say so. These are said of a module's own functions ...
 _SETS = re.compile(
@@ -126,11 +125,10 @@ def _search_path(node: cst.Call, function: str, first: cst.CSTNode) -> Named | N
     return None if last is None else ("search path", items[0] if items else last, None)
 
 
-def _metadata(node: cst.Call, function: str, first: cst.CSTNode) -> Named | None:
-    owner = dotted(node.func).rpartition(".")[0].rpartition(".")[2]
-    if function not in _METADATA | _ENTRY_POINTS or (owner and owner not in _MEMBERS):
+def _metadata(_node: cst.Call, function: str, first: cst.CSTNode) -> Named | None:
+    if function not in _METADATA | _ENTRY_POINTS:
         return None
-    return "entry points" if function in _ENTRY_POINTS else "metadata", first, None if owner else function
+    return "entry points" if function in _ENTRY_POINTS else "metadata", first, function
 
 
 def _program(node: cst.Call, function: str, first: cst.CSTNode) -> Named | None:
