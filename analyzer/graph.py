@@ -30,9 +30,10 @@ class Node:
     @property
     def alternative(self) -> bool:
         """Whether it may be that `previous` stands, not this binding, and that they differ."""
-        if self.update or self.previous is None or not self.maybe:
-            return False
-        return not self.imported or self.imported != self.previous.imported
+        node = self
+        while node.maybe and node.previous and node.imported and node.imported == node.previous.imported:
+            node = node.previous  # the same import again
+        return node.maybe and node.previous is not None and not self.update
 
     @property
     def imported(self) -> frozenset[tuple[str, str | None]]:

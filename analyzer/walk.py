@@ -309,7 +309,10 @@ class Walk:
         yield from ((top_of(file.partition("/")[0]), one) for file, one in self._loaded.items())
 
     def _run_change(self, change: Change, certainty: Certainty, evidence: Evidence | None) -> None:
-        """Follow what making a change again reads: nothing else of its statement, or of its function."""
+        """Follow what making a change reads: nothing else of its statement, or of its function.
+
+        That the changed thing is used is no proof that the change is.
+        """
         head = evidence.chains()[0] if evidence else ()
         step = Step(change.node, certainty, len(head) + 1, head=head)
         statement, effect = change.node.statement, change.effect
@@ -320,9 +323,9 @@ class Walk:
         for name in sorted(effect.names):
             node = change.node.uses.get(name) or self.graph.final.get(name)
             if node is None:
-                self._unbound(name, step, certainty)
+                self._unbound(name, step, "possible")
             else:
-                self._follow(node, certainty, step)
+                self._follow(node, "possible", step)
 
     # Results
 

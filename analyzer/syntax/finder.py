@@ -515,6 +515,9 @@ class Finder(cst.CSTVisitor):
         else:
             self._opaque(f"{self.source.code(node.value)}[...]", self._line(node))
 
+    def leave_Decorator(self, original_node: cst.Decorator) -> None:
+        self._whole = None
+
     def visit_Expr(self, node: cst.Expr) -> None:
         self._whole = node.value
         if isinstance(node.value, cst.BinaryOperation):
@@ -546,6 +549,7 @@ class Finder(cst.CSTVisitor):
         self.store(node.target)
         if isinstance(node.target, cst.Name):
             self._update(node.target)
+            self._found.altered |= self._locals.shared_by([dotted(node.target)])
 
     def visit_AnnAssign(self, node: cst.AnnAssign) -> None:
         self.annotated = self.annotated or self._function is not None
@@ -555,6 +559,7 @@ class Finder(cst.CSTVisitor):
         self.store(node.target)
 
     def visit_Decorator(self, node: cst.Decorator) -> None:
+        self._whole = node.decorator
         # It is called with what it decorates; `@handler.register` changes handler.
         if isinstance(node.decorator, cst.Attribute):
             self._update(node.decorator.value)

@@ -12,24 +12,13 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from nbslim.analyzer.closure import find_closure
 from nbslim.analyzer.names import top_of
-from nbslim.analyzer.pickles import pickled_functions, pickled_modules
+from nbslim.analyzer.pickles import read_pickle
 from nbslim.analyzer.settle import settle
 from nbslim.analyzer.types import Cell, Notebook
 from oracle import STUBS, Observed, Oracle
 from programs import programs
 
-NOT_YET = frozenset(
-    {
-        "alias",  # `b = a; b.append(x)` changes a
-        "changed imports",  # `from m import THING; THING.add(x)` changes what the pickle holds
-        "decorated functions",  # settling looks for the line of `def`, and code objects start at their decorators
-        "global",  # what a called function binds by `global` is possible, not certain
-        "interrupted blocks",  # a `try` may stop before its last statement
-        "loops over nothing",  # they bind no variable
-        "repeated loops",  # what a loop's end binds is read at its beginning
-        "shadowing attributes",  # `class C: n = n` reads the global
-    }
-)
+NOT_YET: frozenset[str] = frozenset()
 """What the grammar leaves out, by its name in `Writer`, until the closure follows it."""
 
 NAMES = re.compile(r"\b[a-z]\d\w*\b(?<!\bm\d)")
@@ -153,7 +142,8 @@ def test_closure_agrees_with_execution(oracle, program):
     certain = {top_of(n.module) for n in closure.imports if n.certainty == "certain" and not n.optional}
     assert observed.loaded <= {top_of(needed.module) for needed in closure.imports}
     assert certain <= observed.named
-    settled = settle(closure, pickled_modules(observed.pickled), pickled_functions(observed.pickled)).imports
+    pickled = read_pickle(observed.pickled)
+    settled = settle(closure, pickled.modules, pickled.functions).imports
     left = {top_of(needed.module) for needed in settled if not needed.optional}
     assert observed.loaded <= {top_of(needed.module) for needed in settled}
     assert left.intersection(STUBS) <= observed.loaded | observed.named
