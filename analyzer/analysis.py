@@ -15,9 +15,9 @@ from nbslim.analyzer.types import (
     Analysis,
     CellImport,
     Certainty,
+    Chain,
     Closure,
     DroppedDistribution,
-    Link,
     NeededImport,
     Notebook,
     Place,
@@ -34,8 +34,13 @@ class _Evidence:
     """Why a distribution serves."""
 
     certainty: Certainty
-    why: tuple[Link, ...]
+    chains: tuple[Chain, ...]
     imports: tuple[str, ...] = ()
+
+    @property
+    def why(self) -> Chain:
+        """The first of the shortest chains."""
+        return self.chains[0]
 
     @property
     def strength(self) -> tuple[bool, int]:
@@ -84,6 +89,12 @@ def analyze(
         dropped=tuple(_dropped(evidence, imports, assumed, requirements, installed)),
         warnings=tuple(dict.fromkeys(warnings)),
         imports=imports,
+        effects=closure.effects,
+        files=closure.files,
+        environment_variables=closure.environment_variables,
+        programs=closure.programs,
+        opaque=closure.opaque,
+        local_files=closure.local_files,
     )
 
 
@@ -126,17 +137,20 @@ def _direct(
     owned: dict[str, list[_Evidence]] = {}
     for one in needed:
         if owner := installed.owner(one.module):
-            owned.setdefault(owner, []).append(_Evidence(one.certainty, one.why, (top_of(one.module),)))
+            chains = one.chains or (one.why,)
+            owned.setdefault(owner, []).append(_Evidence(one.certainty, chains, (top_of(one.module),)))
     for named in by_name:
-        evidence = _Evidence(named.certainty, named.why, installed.top_levels(named.name))
+        evidence = _Evidence(named.certainty, (named.why,), installed.top_levels(named.name))
         owned.setdefault(named.name, []).append(evidence)
     return {name: _joined(found) for name, found in owned.items()}
 
 
 def _joined(found: list[_Evidence]) -> _Evidence:
     strongest = min(found, key=lambda evidence: evidence.strength)
+    equal = [evidence for evidence in found if evidence.strength == strongest.strength]
+    chains = dict.fromkeys(chain for evidence in equal for chain in evidence.chains)
     tops = {top for evidence in found for top in evidence.imports}
-    return replace(strongest, imports=tuple(sorted(tops)))
+    return replace(strongest, chains=tuple(chains), imports=tuple(sorted(tops)))
 
 
 def _with_extras(names: Iterable[str], requirements: Requirements) -> Iterator[str]:
@@ -223,6 +237,7 @@ def _serving(
         why=evidence.why,
         bytes=installed.bytes(name),
         origin=installed.distributions[name].origin,
+        chains=evidence.chains,
         undeclared_by=tuple(sorted(importer for importer, found in undeclared.items() if name in found)),
     )
 

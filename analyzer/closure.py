@@ -56,10 +56,15 @@ def find_closure(
 
 def _effects(walk: Walk) -> Iterator[ServingEffect]:
     """Yield the changes on which serving depends, in the order in which the cells make them."""
+    found = {}
     for change in walk.graph.changes:
         if change in walk.changes:
             effect, place = change.effect, change.node.place
-            yield ServingEffect(effect.what, place, change.changed, walk.changes[change], effect.replay)
+            # a loop's statements come twice
+            found[place, effect.what] = ServingEffect(
+                effect.what, place, change.changed, walk.changes[change], effect.replay
+            )
+    yield from found.values()
 
 
 def _opaque(walk: Walk) -> Iterator[Need]:

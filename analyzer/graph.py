@@ -293,6 +293,8 @@ class _Builder:
         if effect.kind == "import":
             return effect.chain
         _, _, rest = effect.chain.partition(".")
+        if effect.module:
+            return f"{effect.module}.{rest}"
         local = (i for i in (function.statement.body.imports if function else ()) if i.bound == effect.root)
         imported = next(((i.module, i.name) for i in local), None) or self._imported(effect.root)
         return ".".join(filter(None, [*imported, rest])) if imported else None
@@ -302,7 +304,7 @@ class _Builder:
         node = self.last.get(name)
         while node is not None and not node.imported:
             of = node.statement.alias_of
-            node = node.uses.get(of) if of and not node.update else None
+            node = node.previous if node.update else node.uses.get(of) if of else None
         return next(iter(sorted(node.imported, key=str)), None) if node else None
 
 

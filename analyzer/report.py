@@ -6,7 +6,17 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from nbslim.analyzer.types import Analysis, CellImport, DroppedDistribution, Link, Place, ServingDistribution
+from nbslim.analyzer.types import (
+    Analysis,
+    CellImport,
+    Chain,
+    DroppedDistribution,
+    Link,
+    Need,
+    Place,
+    ServingDistribution,
+    ServingEffect,
+)
 
 _WIDTH = 100
 _SHOWN = 15
@@ -21,6 +31,12 @@ def to_json(analysis: Analysis) -> dict[str, Any]:
         "serving": [_serving(distribution) for distribution in analysis.serving],
         "dropped": [_dropped(distribution) for distribution in analysis.dropped],
         "imports": [_cell_import(imported) for imported in analysis.imports],
+        "effects": [_effect(effect) for effect in analysis.effects],
+        "files": [_need("path", need) for need in analysis.files],
+        "environment_variables": [_need("name", need) for need in analysis.environment_variables],
+        "programs": [_need("name", need) for need in analysis.programs],
+        "opaque": [_need("what", need) for need in analysis.opaque],
+        "local_files": list(analysis.local_files),
         "warnings": list(analysis.warnings),
     }
 
@@ -32,7 +48,7 @@ def to_requirements(analysis: Analysis) -> str:
 
 def to_text(analysis: Analysis) -> str:
     """Tell what is kept and why and what is dropped, for people, within 100 columns."""
-    parts = [_heading(analysis), _kept(analysis), _left_out(analysis), _total(analysis)]
+    parts = [_heading(analysis), _kept(analysis), _left_out(analysis), _total(analysis), *_besides(analysis)]
     if analysis.warnings:
         parts.append("\n".join(_wrapped(f"warning: {warning}", "", "  ") for warning in analysis.warnings))
     return "\n\n".join(parts) + "\n"
@@ -51,9 +67,28 @@ def _serving(kept: ServingDistribution) -> dict[str, Any]:
         "direct": kept.direct,
         "required_by": list(kept.required_by),
         "undeclared_by": list(kept.undeclared_by),
-        "why": [{"name": link.name, **_place(link.place)} for link in kept.why],
+        "why": _links(kept.why),
+        "chains": [_links(chain) for chain in kept.chains],
         "bytes": kept.bytes,
     }
+
+
+def _links(chain: Chain) -> list[dict[str, Any]]:
+    return [{"name": link.name, **_place(link.place)} for link in chain]
+
+
+def _effect(effect: ServingEffect) -> dict[str, Any]:
+    return {
+        "what": effect.what,
+        **_place(effect.place),
+        "changes": effect.changes,
+        "certainty": effect.certainty,
+        "replayed": effect.replay is not None,
+    }
+
+
+def _need(key: str, need: Need) -> dict[str, Any]:
+    return {key: need.name, **_place(need.place), "certainty": need.certainty}
 
 
 def _requirement(kept: ServingDistribution) -> str:
@@ -138,6 +173,25 @@ def _total(analysis: Analysis) -> str:
         f"kept {_size(kept)} in {_counted(len(analysis.serving))}, "
         f"dropped {_size(dropped)} in {_counted(len(analysis.dropped))}{share}"
     )
+
+
+def _besides(analysis: Analysis) -> Iterator[str]:
+    """Yield what serving needs that is no distribution, as one paragraph."""
+    kinds: tuple[tuple[str, Sequence[Need]], ...] = (
+        ("file", analysis.files),
+        ("environment variable", analysis.environment_variables),
+        ("program", analysis.programs),
+        ("cannot be followed:", analysis.opaque),
+    )
+    lines = [f"{kind} {need.name} ({need.place})" for kind, needs in kinds for need in needs]
+    lines += [f"module beside the notebook {file}" for file in analysis.local_files]
+    lines += [f"effect {effect.what} ({effect.place}){_fate(effect)}" for effect in analysis.effects]
+    if lines:
+        yield "\n".join(["serving also needs", *(_wrapped(line, "  ", "    ") for line in lines)])
+
+
+def _fate(effect: ServingEffect) -> str:
+    return "" if effect.replay else ": it cannot be made again by itself, so that packing refuses it"
 
 
 def _counted(number: int) -> str:

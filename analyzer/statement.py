@@ -110,6 +110,8 @@ class Effect:
     """The names that making the change reads."""
     replay: str | None = None
     """Python that makes the change again; None where that would do more than the change."""
+    module: str | None = None
+    """The module that `root` is, where it is imported on the spot: `__import__("os")`."""
 
 
 @dataclass(frozen=True)

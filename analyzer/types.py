@@ -183,6 +183,8 @@ class ServingDistribution:
     origin: Origin | None = None
     undeclared_by: tuple[str, ...] = ()
     """Those of `required_by` that import it without declaring it."""
+    chains: tuple[Chain, ...] = ()
+    """All chains as short and as sure as `why`, which is the first of them."""
 
 
 @dataclass(frozen=True)
@@ -221,3 +223,11 @@ class Analysis:
     warnings: tuple[str, ...] = field(default=())
     imports: tuple[CellImport, ...] = ()
     """All that any cell imports: each is in a distribution that is kept or dropped, or told to be something else."""
+    effects: tuple[ServingEffect, ...] = ()
+    files: tuple[Need, ...] = ()
+    """Data files that serving opens by their names."""
+    environment_variables: tuple[Need, ...] = ()
+    programs: tuple[Need, ...] = ()
+    opaque: tuple[Need, ...] = ()
+    local_files: tuple[str, ...] = ()
+    """Modules beside the notebook that serving imports."""

@@ -35,6 +35,7 @@ from nbslim.analyzer.syntax.nodes import (
     dotted,
     elements,
     evaluated,
+    imported_on_the_spot,
     last_part,
     roots,
     start,
@@ -487,7 +488,7 @@ class Finder(cst.CSTVisitor):
         whole = self._whole if kind == "store" and self._whole is not None else node
         names = _names_in(self.source.code(whole))
         effect = Effect(dotted(root), shortened, self._line(node), kind, chain(changed), names)
-        self._found.effects.append(effect)
+        self._found.effects.append(replace(effect, module=imported_on_the_spot(changed)))
 
     def visit_Attribute(self, node: cst.Attribute) -> None:
         name = node.attr.value

@@ -129,3 +129,11 @@ def evaluated(node: cst.FunctionDef) -> Iterator[cst.BaseExpression]:
             yield parameter.annotation.annotation
     if node.returns is not None:
         yield node.returns.annotation
+
+
+def imported_on_the_spot(node: cst.CSTNode) -> str | None:
+    """Return the module at which a chain starts that begins with `__import__("module")`."""
+    while isinstance(node, (cst.Attribute, cst.Subscript)):
+        node = node.value
+    imports = isinstance(node, cst.Call) and dotted(node.func) == "__import__" and bool(node.args)
+    return string(node.args[0].value) if imports and isinstance(node, cst.Call) else None

@@ -7,7 +7,7 @@ import re
 import libcst as cst
 from nbslim.analyzer.hidden import OPENERS
 from nbslim.analyzer.statement import ResourceKind
-from nbslim.analyzer.syntax.nodes import dotted, elements, last_part, start
+from nbslim.analyzer.syntax.nodes import alias_of, dotted, elements, last_part, start
 
 _OPENS = re.compile(
     r"open|load(?!s\b)\w*|read_\w+|imread|genfromtxt|fromfile|memmap|from_file|File|ZipFile|CDLL|Path"
@@ -61,7 +61,7 @@ def changes_settings(node: cst.Call, *, discarded: bool) -> bool:
     `discarded` tells whether nobody takes its value: `image.set_background(...)` may as well return a new one.
     """
     function = node.func.attr.value if isinstance(node.func, cst.Attribute) else last_part(node.func)
-    if not isinstance(start(node.func, through_calls=False), cst.Name):
+    if alias_of(node.func) is None:
         return False  # the result of a call is not the module
     if dotted(node.func) in _ALWAYS_SET or _SETS_STATE.fullmatch(function):
         return True

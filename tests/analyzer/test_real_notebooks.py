@@ -40,14 +40,10 @@ class Case:
     notebook: str
     refused: str | None = None
     """Why it cannot be read."""
-    fails: str | None = None
-    """What is still wrong with our analysis of all its functions."""
     certain: dict[str, list[str]] = field(default_factory=dict)
     """Functions with the modules that their code runs when it is called, from outside the standard library."""
     possible: dict[str, list[str]] = field(default_factory=dict)
     """Functions with the modules that values which they read come from."""
-    wrong: dict[str, str] = field(default_factory=dict)
-    """Functions that we still answer wrongly, with what is wrong."""
 
     def __str__(self):
         return f"{self.sdist.distribution}: {self.notebook}"
@@ -60,20 +56,8 @@ CASES = [
 ]
 
 
-def expected_to_fail(reason):
-    return [pytest.mark.xfail(reason=reason, raises=AssertionError)] if reason else []
-
-
-READABLE = [
-    pytest.param(case, marks=expected_to_fail(case.fails), id=str(case))
-    for case in CASES
-    if case.refused is None
-]
-READ = [
-    pytest.param(case, name, marks=expected_to_fail(case.wrong.get(name)), id=f"{case}: {name}")
-    for case in CASES
-    for name in case.certain
-]
+READABLE = [pytest.param(case, id=str(case)) for case in CASES if case.refused is None]
+READ = [pytest.param(case, name, id=f"{case}: {name}") for case in CASES for name in case.certain]
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,11 @@ from nbslim.analyzer.types import (
     CellImport,
     DroppedDistribution,
     Link,
+    Need,
     Origin,
     Place,
     ServingDistribution,
+    ServingEffect,
 )
 
 WHY = (Link("predictor", Place(5, 3)), Link("model", Place(3, 2)), Link("sklearn", Place(1, 1)))
@@ -19,8 +21,27 @@ ANALYSIS = Analysis(
     python="3.11",
     entry_points={"predictor": Place(5, 3), "validator": Place(6, 1)},
     serving=(
-        ServingDistribution("scikit-learn", "1.5.2", ("sklearn",), "certain", True, (), WHY, 38_400_000),  # noqa: FBT003
-        ServingDistribution("scipy", "1.14.1", (), "possible", False, ("scikit-learn",), WHY, 9_940),  # noqa: FBT003
+        ServingDistribution(
+            "scikit-learn",
+            "1.5.2",
+            ("sklearn",),
+            "certain",
+            direct=True,
+            required_by=(),
+            why=WHY,
+            bytes=38_400_000,
+            chains=(WHY,),
+        ),
+        ServingDistribution(
+            "scipy",
+            "1.14.1",
+            (),
+            "possible",
+            direct=False,
+            required_by=("scikit-learn",),
+            why=WHY,
+            bytes=9_940,
+        ),
     ),
     dropped=(
         DroppedDistribution("jedi", "0.19", 999_999, "brought by Jupyter's kernel"),
@@ -28,6 +49,17 @@ ANALYSIS = Analysis(
     ),
     warnings=("cell 3, line 5: star import",),
     imports=(CellImport("pandas", Place(2, 1), "distribution", "pandas"),),
+    effects=(
+        ServingEffect(
+            "np.seterr(all='raise')", Place(2, 4), "numpy.seterr", "certain", "np.seterr(all='raise')"
+        ),
+        ServingEffect("pd.options.mode = x", Place(3, 9), "pandas.options.mode", "possible", None),
+    ),
+    files=(Need("prices.csv", Place(5, 4), "certain"),),
+    environment_variables=(Need("LIMIT", Place(5, 5), "certain"),),
+    programs=(Need("dot", Place(5, 6), "possible"),),
+    opaque=(Need("eval()", Place(5, 7), "certain"),),
+    local_files=("helper.py",),
 )
 
 
@@ -50,6 +82,7 @@ def test_json_has_the_documented_keys():
                     {"name": "model", "cell": 3, "line": 2},
                     {"name": "sklearn", "cell": 1, "line": 1},
                 ],
+                "chains": [to_json(ANALYSIS)["serving"][0]["why"]],
                 "bytes": 38_400_000,
             },
             {
@@ -61,6 +94,7 @@ def test_json_has_the_documented_keys():
                 "required_by": ["scikit-learn"],
                 "undeclared_by": [],
                 "why": to_json(ANALYSIS)["serving"][0]["why"],
+                "chains": [],
                 "bytes": 9_940,
             },
         ],
@@ -83,6 +117,29 @@ def test_json_has_the_documented_keys():
         "imports": [
             {"module": "pandas", "cell": 2, "line": 1, "kind": "distribution", "distribution": "pandas"}
         ],
+        "effects": [
+            {
+                "what": "np.seterr(all='raise')",
+                "cell": 2,
+                "line": 4,
+                "changes": "numpy.seterr",
+                "certainty": "certain",
+                "replayed": True,
+            },
+            {
+                "what": "pd.options.mode = x",
+                "cell": 3,
+                "line": 9,
+                "changes": "pandas.options.mode",
+                "certainty": "possible",
+                "replayed": False,
+            },
+        ],
+        "files": [{"path": "prices.csv", "cell": 5, "line": 4, "certainty": "certain"}],
+        "environment_variables": [{"name": "LIMIT", "cell": 5, "line": 5, "certainty": "certain"}],
+        "programs": [{"name": "dot", "cell": 5, "line": 6, "certainty": "possible"}],
+        "opaque": [{"what": "eval()", "cell": 5, "line": 7, "certainty": "certain"}],
+        "local_files": ["helper.py"],
         "warnings": ["cell 3, line 5: star import"],
     }
 
@@ -134,6 +191,16 @@ def test_text_tells_all():
         "\n"
         "kept 38.4 MB in 2 distributions, dropped 62.6 MB in 2 distributions: 38.0 % is kept\n"
         "\n"
+        "serving also needs\n"
+        "  file prices.csv (cell 5, line 4)\n"
+        "  environment variable LIMIT (cell 5, line 5)\n"
+        "  program dot (cell 5, line 6)\n"
+        "  cannot be followed: eval() (cell 5, line 7)\n"
+        "  module beside the notebook helper.py\n"
+        "  effect np.seterr(all='raise') (cell 2, line 4)\n"
+        "  effect pd.options.mode = x (cell 3, line 9): it cannot be made again by itself, so that packing\n"
+        "    refuses it\n"
+        "\n"
         "warning: cell 3, line 5: star import\n"
     )
 
@@ -146,7 +213,7 @@ def test_nothing_kept_and_nothing_dropped_is_said():
     text = to_text(replace(ANALYSIS, serving=(), dropped=(), warnings=()))
     assert "kept: nothing but Python itself\n" in text
     assert "dropped: nothing\n" in text
-    assert text.endswith("kept 0.0 kB in 0 distributions, dropped 0.0 kB in 0 distributions\n")
+    assert "kept 0.0 kB in 0 distributions, dropped 0.0 kB in 0 distributions\n" in text
 
 
 @pytest.fixture
