@@ -296,16 +296,24 @@ class _Builder:
         if effect.module:
             return f"{effect.module}.{rest}"
         local = (i for i in (function.statement.body.imports if function else ()) if i.bound == effect.root)
-        imported = next(((i.module, i.name) for i in local), None) or self._imported(effect.root)
+        inside = next(((i.module, i.name or "") for i in local), None)
+        imported = inside or self._imported(effect.root)
         return ".".join(filter(None, [*imported, rest])) if imported else None
 
-    def _imported(self, name: str) -> tuple[str, str | None] | None:
-        """Return what a name imports, be it by another name for a part of what is imported."""
-        node = self.last.get(name)
+    def _imported(self, name: str) -> tuple[str, ...]:
+        """Return what a name imports, part by part, be it by another name for a part of what is imported."""
+        node, parts = self.last.get(name), ""
         while node is not None and not node.imported:
-            of = node.statement.alias_of
-            node = node.previous if node.update else node.uses.get(of) if of else None
-        return next(iter(sorted(node.imported, key=str)), None) if node else None
+            if node.update:
+                node = node.previous
+                continue
+            of, _, part = (node.statement.alias_of or "").partition(".")
+            parts = ".".join(filter(None, [part, parts]))
+            node = node.uses.get(of)
+        if node is None:
+            return ()
+        module, imported = min(node.imported, key=str)
+        return tuple(filter(None, [module, imported, parts]))
 
 
 def _made_by_call(effect: Effect, place: Place, statement: Statement) -> Effect:

@@ -198,7 +198,7 @@ class Statement:
     within: frozenset[str] = frozenset()
     """Names in the headers of the `with` blocks around it, which may end it early and go on."""
     alias_of: str | None = None
-    """The name at which a chain of attributes starts that is all that it assigns."""
+    """The chain of attributes that is all that it assigns: `a.b.c`."""
     call: str | None = None
     """Its code, if it does nothing but call a function."""
 

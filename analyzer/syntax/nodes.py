@@ -67,10 +67,11 @@ def start(node: cst.CSTNode, *, through_calls: bool) -> cst.CSTNode:
 
 
 def alias_of(node: cst.CSTNode) -> str | None:
-    """Return the name at which a plain chain of attributes starts."""
-    while isinstance(node, cst.Attribute):
-        node = node.value
-    return dotted(node) if isinstance(node, cst.Name) else None
+    """Return a plain chain of attributes as it is written: `a.b.c`."""
+    root = node
+    while isinstance(root, cst.Attribute):
+        root = root.value
+    return dotted(node) if isinstance(root, cst.Name) else None
 
 
 def constant(node: cst.CSTNode) -> tuple[Any, ...]:
