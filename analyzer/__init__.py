@@ -38,8 +38,6 @@ __all__ = [
     "importable",
     "imported_modules",
     "module_of",
-    "pickled_functions",
-    "pickled_modules",
     "read_installed",
     "read_model",
     "read_notebook",
