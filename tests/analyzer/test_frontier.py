@@ -116,5 +116,5 @@ def test_one_notebook_with_two_predictors_has_two_serving_sets(serving):
     assert with_centers["numpy"]["certainty"] == "certain"
     assert with_centers["numpy"]["why"] == [
         {"name": "km_predict_two", "cell": 7, "line": 1},
-        {"name": "norm", "cell": 1, "line": 4},
+        {"name": "norm", "cell": 1, "line": 5},
     ]
