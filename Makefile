@@ -36,8 +36,8 @@ test: setup engines ## run all tests; ends with the table of image sizes
 demo: setup engines ## pack the example, serve it, post a sample, print the answer and the sizes
 	@PYTHONPATH=tests/shared $(BIN)/python tests/demo.py
 
-bench: setup engines ## print the measurements, as ratios of one run
-	@PYTHONPATH=tests/shared $(BIN)/python tests/bench.py
+bench: setup engines ## print the measurements, as ratios of one run; ARGS=analyze: the analyzer's alone
+	@PYTHONPATH=tests/shared $(BIN)/python tests/bench $(ARGS)
 
 clean: ## remove what make made
 	rm -rf .venv build dist *.egg-info

@@ -1,6 +1,6 @@
 """What does the notebook need to serve? Static: nothing of the notebook is executed."""
 
-from nbslim.analyzer.analysis import analyze
+from nbslim.analyzer.analysis import analyze, declared_extras
 from nbslim.analyzer.closure import find_closure, imported_modules
 from nbslim.analyzer.distributions import Installed, read_installed
 from nbslim.analyzer.errors import NbslimError, NotebookError, RequirementsError
@@ -30,6 +30,7 @@ __all__ = [
     "RequirementsError",
     "analyze",
     "declared_distributions",
+    "declared_extras",
     "declared_requirements",
     "find_closure",
     "find_environment",
@@ -37,8 +38,6 @@ __all__ = [
     "importable",
     "imported_modules",
     "module_of",
-    "pickled_functions",
-    "pickled_modules",
     "read_installed",
     "read_model",
     "read_notebook",

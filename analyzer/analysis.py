@@ -61,7 +61,7 @@ def analyze(
 
     `before` is the closure as it was known before execution settled it.
     """
-    installed = installed.preferring(_declared_extras(requirements))
+    installed = installed.preferring(declared_extras(requirements))
     needed = _foreign(closure, installed)
     direct = _direct(needed, installed, needed_by_name(closure, installed))
     undeclared = undeclared_imports(installed, [one.module for one in needed])
@@ -111,7 +111,7 @@ def _dropped(
         requirers=installed.requirers(_with_extras(installed.names, requirements)),
         imported=_first_places(imports),
         refuted=_refuted(assumed, installed),
-        declared=_declared_extras(requirements),
+        declared=declared_extras(requirements),
         source=requirements.source,
     )
     for name in sorted(dropped.names):
@@ -155,12 +155,13 @@ def _joined(found: list[_Evidence]) -> _Evidence:
 
 def _with_extras(names: Iterable[str], requirements: Requirements) -> Iterator[str]:
     """Add the extras that the user asked for: serving may load them by name alone."""
-    extras = _declared_extras(requirements)
+    extras = declared_extras(requirements)
     for name in names:
         yield f"{name}[{','.join(sorted(extras[name]))}]" if extras.get(name) else name
 
 
-def _declared_extras(requirements: Requirements) -> dict[str, set[str]]:
+def declared_extras(requirements: Requirements) -> dict[str, set[str]]:
+    """Return the names of the distributions that the user declared, each with the extras that are asked for."""
     extras: dict[str, set[str]] = {}
     for specifier in requirements.specifiers:
         try:

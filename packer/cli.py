@@ -11,6 +11,7 @@ import re
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from nbslim.packer.execute import Settings
 
 INTERRUPTED = 130
+UNREAD = 141
 _REFERENCE = re.compile(
     r"[a-z0-9]+([._/-]+[a-z0-9]+)*(:[0-9]+/[a-z0-9._/-]+)?(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?"
 )
@@ -47,6 +49,7 @@ def main(arguments: Sequence[str], *, stdout: TextIO | None = None, stderr: Text
        5  the image could not be built
        6  the answers changed: nothing was tagged
      130  interrupted
+     141  nobody read the output to its end (`| head`)
     ====  =============================================================
     """
     out, err = stdout or sys.stdout, stderr or sys.stderr
@@ -77,6 +80,16 @@ def _end_on_signals() -> None:
 
 def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt
+
+
+def _tell(result: str, out: TextIO) -> None:
+    """Print the result; where nobody reads on, end as a program does that a closed pipe ended."""
+    try:
+        print(result, file=out, flush=True)
+    except BrokenPipeError:
+        with suppress(BrokenPipeError):
+            out.close()  # or Python tries once more to write what is left, as it ends
+        sys.exit(UNREAD)
 
 
 def _report(error: NbslimError, err: TextIO) -> int:
@@ -213,7 +226,7 @@ def _port(text: str) -> int:
 def _analyze(options: argparse.Namespace, out: TextIO, err: TextIO) -> None:
     analysis = _analysis(options, err)
     forms = {"json": _json_text, "requirements": to_requirements, "text": to_text}
-    print(forms[options.format](analysis).rstrip("\n"), file=out)
+    _tell(forms[options.format](analysis).rstrip("\n"), out)
 
 
 def _analysis(options: argparse.Namespace, err: TextIO) -> Analysis:
@@ -270,7 +283,7 @@ def _pack(options: argparse.Namespace, out: TextIO, err: TextIO) -> None:
     )  # fmt: skip
     receipt = pack(chosen, log=_log(err))
     print(summary(receipt), file=err)
-    print(json.dumps(receipt.as_json(), indent=2) if options.json else receipt.reference, file=out)
+    _tell(json.dumps(receipt.as_json(), indent=2) if options.json else receipt.reference, out)
 
 
 def _serve(options: argparse.Namespace, _out: TextIO, err: TextIO) -> None:

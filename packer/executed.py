@@ -17,6 +17,7 @@ from nbslim.analyzer import (
     Pickled,
     Reference,
     RequirementsError,
+    declared_extras,
     find_closure,
     find_environment,
     read_installed,
@@ -52,11 +53,12 @@ def analyze_executed(
         executable, site_packages = _interpreter(existing), find_environment(existing).site_packages
         found = plan(path, python or find_environment(existing).python, entries)
         installed = read_installed(site_packages, python=found.version)
+        installed = installed.preferring(declared_extras(found.requirements))
         _check_kernel(existing, installed)
     else:
         found = plan(path, python, entries)
         environment = install(found, tools.find(found.version), tools)
-        executable, installed = environment.executable, installed_in(environment)
+        executable, installed = environment.executable, installed_in(environment, found.requirements)
     asked = replace(settings, entries=tuple(found.closure.entry_points), answers=False)
     log(f"{path.name}: running {len(found.notebook.cells)} cells with Python {found.version}")
     with open_workspace(tools.cache) as workspace:

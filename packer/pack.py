@@ -174,7 +174,8 @@ def _execute(job: _Job) -> Execution:
 
 def _slim(job: _Job, execution: Execution) -> Rung:
     workspace, closure = job.workspace, job.found.closure
-    pickled, installed = read_bundle(job.found, workspace), installed_in(job.environment)
+    pickled = read_bundle(job.found, workspace)
+    installed = installed_in(job.environment, job.found.requirements)
     local = LocalModules(workspace.work, workspace.bundle / "modules", execution.local_modules)
     local.add_files(closure.local_files)
     for module in sorted(pickled.modules):

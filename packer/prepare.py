@@ -17,6 +17,7 @@ from nbslim.analyzer import (
     Requirements,
     analyze,
     declared_distributions,
+    declared_extras,
     declared_requirements,
     find_closure,
     find_environment,
@@ -91,7 +92,7 @@ def analyze_notebook(
     interpreter = tools.find(found.version)
     count = len(found.requirements.specifiers)
     log(f"{path.name}: resolving {count} requirements for Python {interpreter.version}")
-    installed = installed_in(install(found, interpreter, tools))
+    installed = installed_in(install(found, interpreter, tools), found.requirements)
     return _settled_in(installed, found.notebook, found.version, entries)
 
 
@@ -127,9 +128,13 @@ def analyze_offline(path: Path, *, python: str | None = None, entries: Sequence[
     return replace(analysis, warnings=(*analysis.warnings, told))
 
 
-def installed_in(environment: Environment) -> Installed:
-    """Return the distributions of `environment`, markers evaluated for its own Python."""
-    return read_installed([environment.site_packages], python=environment.python.version)
+def installed_in(environment: Environment, requirements: Requirements) -> Installed:
+    """Return the distributions of `environment`, markers evaluated for its own Python.
+
+    Where several of them install one module, that of `requirements` provides it.
+    """
+    installed = read_installed([environment.site_packages], python=environment.python.version)
+    return installed.preferring(declared_extras(requirements))
 
 
 def settled(found: Plan, closure: Closure, installed: Installed) -> Analysis:

@@ -6,7 +6,12 @@ import subprocess
 import sys
 
 import pytest
+from nbslim.analyzer import Requirements
 from nbslim.packer.cli import main
+from nbslim.packer.environments import Environment
+from nbslim.packer.prepare import installed_in
+from nbslim.packer.pythons import Python
+from support import NBSLIM
 
 CELLS = [
     'requirements = [["numpy", "2.1.0"], ["scikit-learn"], ["matplotlib"]]',
@@ -135,3 +140,24 @@ print(sorted(heavy & sys.modules.keys()))
 """
     said = subprocess.check_output([sys.executable, "-c", code], text=True)
     assert said.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("declared", ["numpy", "scikit-learn"])
+def test_module_that_two_distributions_install_is_the_declared_ones(site_packages, declared):
+    for record in site_packages.glob("*/RECORD"):
+        record.write_text("shared/__init__.py,,\n")
+    environment = Environment(Python("3.12.1", site_packages, site_packages), site_packages.parents[2], ())
+    assert installed_in(environment, Requirements((declared,), "cell 1")).owner("shared") == declared
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_reader_that_stops_early_gets_no_traceback(write, form):
+    # More than a pipe holds, so that the reader is gone before all is written.
+    imports = "\n".join(f"import module_{number}" for number in range(5000))
+    path = write([imports, "def predictor(x):\n    return x"])
+    command = [NBSLIM, "analyze", path, "--offline", "--format", form]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        running.stdout.read(1)
+        running.stdout.close()
+        said = running.stderr.read()
+    assert (running.returncode, said) == (141, b"")

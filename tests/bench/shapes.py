@@ -1,26 +1,8 @@
-"""What doubling a notebook does to the time and the memory of `find_closure`, for notebooks of several shapes.
-
-python tests/scaling.py [shape ...]       500 to 5,000 cells of each shape, each in a process of its own
-python tests/scaling.py --profile shape   where the time goes with 2,000 cells
-"""
+"""Notebooks of any number of cells, each shape hard in its own way."""
 
 from __future__ import annotations
 
-import cProfile
-import pstats
-import resource
-import subprocess
-import sys
-import time
 from collections.abc import Callable
-from pathlib import Path
-
-from nbslim.analyzer.closure import find_closure
-from nbslim.analyzer.types import Cell, Notebook
-
-SIZES = (500, 1000, 2000, 4000, 5000)
-LIMIT = 2.2
-"""How much more time twice the cells may take; what grows faster is marked."""
 
 LAST = "def predictor(x): return {}"
 
@@ -126,53 +108,3 @@ SHAPES: dict[str, Callable[[int], list[str]]] = {
         opaque,
     )
 }  # fmt: skip
-
-
-def notebook(shape: str, size: int) -> Notebook:
-    sources = SHAPES[shape](size)
-    return Notebook(Path("/nowhere/n.ipynb"), tuple(Cell(n, s, s) for n, s in enumerate(sources, 1)), None)
-
-
-def measure(shape: str, size: int) -> None:
-    """Print seconds and peak megabytes of one analysis, of this process."""
-    given = notebook(shape, size)
-    started = time.process_time()
-    find_closure(given)
-    seconds = time.process_time() - started
-    print(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000)
-
-
-def measured(shape: str, size: int) -> tuple[float, float]:
-    command = [sys.executable, __file__, "--measure", shape, str(size)]
-    try:
-        ran = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
-    except subprocess.TimeoutExpired:
-        return float("inf"), float("nan")
-    seconds, megabytes = ran.stdout.split()
-    return float(seconds), float(megabytes)
-
-
-def table(shapes: list[str]) -> None:
-    print(f"{'shape':20}" + "".join(f"{size:>17}" for size in SIZES) + "   ratios of doubling")
-    for shape in shapes:
-        results = {size: measured(shape, size) for size in SIZES}
-        cells = "".join(f"{seconds:8.2f} s{megabytes:4.0f} MB" for seconds, megabytes in results.values())
-        ratios = [results[2 * size][0] / results[size][0] for size in SIZES if 2 * size in results]
-        marked = " ".join(f"{ratio:.2f}{'!' if ratio > LIMIT else ''}" for ratio in ratios)
-        print(f"{shape:20}{cells}   {marked}", flush=True)
-
-
-def profile(shape: str) -> None:
-    given = notebook(shape, 2000)
-    with cProfile.Profile() as profiler:
-        find_closure(given)
-    pstats.Stats(profiler).sort_stats("tottime").print_stats(12)
-
-
-if __name__ == "__main__":
-    if sys.argv[1:2] == ["--measure"]:
-        measure(sys.argv[2], int(sys.argv[3]))
-    elif sys.argv[1:2] == ["--profile"]:
-        profile(sys.argv[2])
-    else:
-        table(sys.argv[1:] or list(SHAPES))

@@ -1,4 +1,4 @@
-"""`make bench`: where the time of analyze and pack goes, beside what uv needs for the same environment."""
+"""Where the time of analyze and pack goes, beside what uv needs for the same environment."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from support import CASES, run_nbslim
 from uv import find_uv_bin
 
 
-def main() -> None:
+def table() -> None:
+    """Print a line for each example."""
     steps = ("plan", "environment", "notebook", "slim", "sizes", "image")
     titles = ["fixture", "analyze", *steps, "uv+copy", "pack/uv"]
     print(
@@ -62,7 +63,3 @@ def uv_seconds(receipt: dict) -> float:
         subprocess.run([*install, "--no-deps", "-r", "-"], input=lock, text=True, check=True)
         shutil.copytree(environment, Path(folder, "copy"), symlinks=True)
         return time.monotonic() - start
-
-
-if __name__ == "__main__":
-    main()
