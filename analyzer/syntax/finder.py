@@ -51,6 +51,7 @@ from nbslim.analyzer.syntax.resources import (
 )
 from nbslim.analyzer.syntax.texts import Names, runs_through, texts_of
 from nbslim.analyzer.syntax.values import shared
+from nbslim.analyzer.syntax.visiting import Visitor
 
 IMPORTERS = frozenset({"__import__", "import_module"})
 """Functions that import what their first argument names."""
@@ -137,11 +138,10 @@ class _Found:
         )
 
 
-class Finder(cst.CSTVisitor):
+class Finder(Visitor):
     """Collects what one statement does, inside functions apart from at once."""
 
     def __init__(self, source: Source, around: Surroundings) -> None:
-        super().__init__()
         self.source = source
         self.at_once, self.deferred = _Found(), _Found()
         self.binds: set[str] = set()
@@ -173,44 +173,44 @@ class Finder(cst.CSTVisitor):
 
     def visit_FunctionDef(self, node: cst.FunctionDef) -> bool:
         for part in (*node.decorators, *evaluated(node)):
-            part.visit(self)
+            self.walk(part)
         # Its code begins with its first decorator, and is known by that line.
         first = node.decorators[0].decorator if node.decorators else node
         self._locals.enter_function(self._line(first), node.params)
-        node.body.visit(self)
+        self.walk(node.body)
         self._locals.leave()
         return False
 
     def visit_Lambda(self, node: cst.Lambda) -> bool:
         for default in defaults(node.params):
-            default.visit(self)
+            self.walk(default)
         self._locals.enter_function(self._line(node), node.params)
-        node.body.visit(self)
+        self.walk(node.body)
         self._locals.leave()
         return False
 
     def visit_ListComp(self, node: cst.ListComp) -> None:
         self._locals.enter_comprehension(node)
 
-    def leave_ListComp(self, original_node: cst.ListComp) -> None:
+    def leave_ListComp(self, _node: cst.ListComp) -> None:
         self._locals.leave()
 
     def visit_SetComp(self, node: cst.SetComp) -> None:
         self._locals.enter_comprehension(node)
 
-    def leave_SetComp(self, original_node: cst.SetComp) -> None:
+    def leave_SetComp(self, _node: cst.SetComp) -> None:
         self._locals.leave()
 
     def visit_DictComp(self, node: cst.DictComp) -> None:
         self._locals.enter_comprehension(node)
 
-    def leave_DictComp(self, original_node: cst.DictComp) -> None:
+    def leave_DictComp(self, _node: cst.DictComp) -> None:
         self._locals.leave()
 
     def visit_GeneratorExp(self, node: cst.GeneratorExp) -> None:
         self._locals.enter_comprehension(node)
 
-    def leave_GeneratorExp(self, original_node: cst.GeneratorExp) -> None:
+    def leave_GeneratorExp(self, _node: cst.GeneratorExp) -> None:
         self._locals.leave()
 
     def visit_For(self, node: cst.For) -> None:
@@ -234,15 +234,15 @@ class Finder(cst.CSTVisitor):
         guarded = any(catches_import_errors(handler) for handler in node.handlers)
         before = self._instead_of
         with self._optionally(guarded):
-            node.body.visit(self)
+            self.walk(node.body)
             if node.orelse:
-                node.orelse.visit(self)
+                self.walk(node.orelse)
         self._instead_of = imported_in(node.body) if guarded else before
         for handler in node.handlers:
-            handler.visit(self)
+            self.walk(handler)
         self._instead_of = before
         if node.finalbody:
-            node.finalbody.visit(self)
+            self.walk(node.finalbody)
         return False
 
     @contextmanager
@@ -253,29 +253,29 @@ class Finder(cst.CSTVisitor):
 
     def visit_With(self, node: cst.With) -> bool:
         for item in node.items:
-            item.visit(self)
+            self.walk(item)
         with self._optionally(suppresses(node, self._aliases)):
-            node.body.visit(self)
+            self.walk(node.body)
         return False
 
     def visit_IndentedBlock(self, node: cst.IndentedBlock) -> bool:
         for line in node.body:
-            line.visit(self)
+            self.walk(line)
             if ends_block(line):
                 break
         return False
 
     def visit_If(self, node: cst.If) -> bool:
         # Only reached inside functions and match statements; module-level ones are taken apart before.
-        node.test.visit(self)
+        self.walk(node.test)
         before, (holds, conditions) = self._conditions, tested(node.test)
         if holds is not False:
             self._conditions = before + conditions
             with self._optionally(looks_for_module(node.test)):
-                node.body.visit(self)
+                self.walk(node.body)
         if node.orelse and holds is not True:
             self._conditions = before + negated((holds, conditions))[1]
-            node.orelse.visit(self)
+            self.walk(node.orelse)
         self._conditions = before
         return False
 
@@ -410,7 +410,7 @@ class Finder(cst.CSTVisitor):
             return
         before, pinned = len(self._found.imports), self._pinned
         self._pinned = line
-        module.visit(self)
+        self.walk(module)
         self._pinned = pinned
         self._found.imports[before:] = [replace(one, bound=None) for one in self._found.imports[before:]]
         self._found.names |= (scope.uses | scope.deferred) - scope.binds
@@ -516,7 +516,7 @@ class Finder(cst.CSTVisitor):
         else:
             self._opaque(f"{self.source.code(node.value)}[...]", self._line(node))
 
-    def leave_Decorator(self, original_node: cst.Decorator) -> None:
+    def leave_Decorator(self, _node: cst.Decorator) -> None:
         self._whole = None
 
     def visit_Expr(self, node: cst.Expr) -> None:
@@ -525,10 +525,10 @@ class Finder(cst.CSTVisitor):
             # `registry << function`: what an operator of the notebook's does is what it is written for.
             self._update(_leftmost(node.value))
 
-    def leave_Expr(self, original_node: cst.Expr) -> None:
+    def leave_Expr(self, _node: cst.Expr) -> None:
         self._whole = None
 
-    def leave_Assign(self, original_node: cst.Assign) -> None:
+    def leave_Assign(self, _node: cst.Assign) -> None:
         self._whole = None
 
     def visit_Assign(self, node: cst.Assign) -> None:

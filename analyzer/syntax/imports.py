@@ -5,12 +5,13 @@ from __future__ import annotations
 import libcst as cst
 from nbslim.analyzer.statement import Imported
 from nbslim.analyzer.syntax.nodes import alias, dotted
+from nbslim.analyzer.syntax.visiting import Visitor
 
 
 def imports_of(node: cst.CSTNode) -> list[Imported]:
     """Return what the import statements in a node bring, without lines."""
     visitor = _Imports()
-    node.visit(visitor)
+    visitor.walk(node)
     return visitor.found
 
 
@@ -19,11 +20,10 @@ def imported_in(block: cst.BaseSuite) -> tuple[str, ...]:
     return tuple(imported.module for imported in imports_of(block) if not imported.level)
 
 
-class _Imports(cst.CSTVisitor):
+class _Imports(Visitor):
     """Collects imports alone."""
 
     def __init__(self) -> None:
-        super().__init__()
         self.found: list[Imported] = []
 
     def visit_Import(self, node: cst.Import) -> None:
