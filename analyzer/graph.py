@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from nbslim.analyzer.held import files_named, named
 from nbslim.analyzer.sharing import Sharing
@@ -26,35 +27,33 @@ class Node:
     uses: Mapping[str, Node]
     update: bool = False
     maybe: bool = False
+    alternative: bool = False
+    """Whether it may be that `previous` stands, not this binding, and that they differ."""
 
-    @property
-    def alternative(self) -> bool:
-        """Whether it may be that `previous` stands, not this binding, and that they differ."""
-        node = self
-        while node.maybe and node.previous and node.imported and node.imported == node.previous.imported:
-            node = node.previous  # the same import again
-        return node.maybe and node.previous is not None and not self.update
-
-    @property
-    def imported(self) -> frozenset[tuple[str, str | None]]:
-        """What the statement that bound the name imports under it, as module and name."""
+    @cached_property
+    def binding(self) -> Node:
+        """The node that bound the name, for one that updates it."""
         node = self
         while node.update and node.previous is not None:
-            node = node.previous
-        return frozenset((i.module, i.name) for i in node.statement.imports if i.bound == node.name)
+            node = node.__dict__.get(
+                "binding", node.previous
+            )  # what is known already need not be walked again
+        return node
+
+    @cached_property
+    def imported(self) -> frozenset[tuple[str, str | None]]:
+        """What the statement that bound the name imports under it, as module and name."""
+        return frozenset((i.module, i.name) for i in self.binding.statement.imports if i.bound == self.name)
 
     @property
     def unbound(self) -> bool:
         """Whether no cell binds the name, and cells only change what Jupyter keeps under it."""
-        node = self
-        while node.update and node.previous is not None:
-            node = node.previous
-        return node.update
+        return self.binding.update
 
     @property
     def is_code(self) -> bool:
         """Whether it is a function or a class of the notebook."""
-        return self.statement.defines_code
+        return self.binding.statement.defines_code
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,7 +136,9 @@ class _Builder:
         for name in sorted(self._updated(statement, done)):
             self._update(Node(name, place, statement, self.last.get(name), read, update=True))
         for name in sorted(done.stores):
-            self.last[name] = Node(name, place, statement, self.last.get(name), read, maybe=True)
+            previous = self.last.get(name)
+            known = previous is not None
+            self.last[name] = Node(name, place, statement, previous, read, maybe=True, alternative=known)
         self._change(place, statement, read, done)
         if statement.deletes:
             self._forget(statement, maybe=maybe)
@@ -170,12 +171,16 @@ class _Builder:
             unsure = maybe or name in tried
             previous = self.last.get(name) if unsure else None
             node = Node(name, place, statement, previous, read, maybe=unsure)
+            if previous is not None:
+                same = bool(node.imported) and node.imported == previous.imported
+                node = replace(node, alternative=not same or previous.alternative)
             self.last[name] = node
             self._share(node, statement, read)
             self._share_made(node, statement, read)
         for container, held in statement.kept:
             for name in held & read.keys() if container in self.last else ():
-                self.sharing.join(self.last[container], read[name])
+                if not read[name].imported:
+                    self.sharing.join(self.last[container], read[name])
         for name in statement.into & self.last.keys():
             self._share(self.last[name], statement, read)
 

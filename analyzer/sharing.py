@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Sequence
 from typing import Generic, TypeVar
 
 T = TypeVar("T", bound=Hashable)
@@ -32,10 +32,14 @@ class Sharing(Generic[T]):
         self._parents[update] = root
         self._updates.setdefault(root, []).append(update)
 
-    def updates(self, node: T) -> Iterator[T]:
-        """Yield what changes the objects of a node that shares them with another; none for one that shares nothing."""
+    def group(self, node: T) -> T | None:
+        """Return what stands for all nodes that share objects with `node`; None if it shares nothing."""
         root = self._find(node)
-        return iter(self._updates.get(root, ()) if root in self._joined else ())
+        return root if root in self._joined else None
+
+    def updates(self, group: T) -> Sequence[T]:
+        """Return what changes the objects of a group."""
+        return self._updates.get(group, ())
 
     def _find(self, node: T) -> T:
         root = node

@@ -51,6 +51,7 @@ class Walk:
     _loaded: dict[str, Evidence] = field(default_factory=dict)
     _starred: bool = False
     _seen: dict[Node, Step] = field(default_factory=dict)
+    _shared: set[Node] = field(default_factory=set)
     _queue: deque[Step] = field(default_factory=deque)
     _later: deque[Step] = field(default_factory=deque)
 
@@ -102,8 +103,7 @@ class Walk:
         node, statement = step.node, step.node.statement
         if node.previous is not None and not sure:
             self._again(step, node.previous, step.certainty if node.update else "possible")
-        for update in self.graph.sharing.updates(node):
-            self._follow(update, "possible", step)
+        self._share(step)
         if not node.update:
             self._need(_bound_by(statement, node.name), step)
             self.mentions += [(mention, step) for mention in statement.mentions if not mention.called]
@@ -113,6 +113,14 @@ class Walk:
             self._follow_value(step, statement, "possible")
         for name in sorted(statement.bases):
             self._use(name, step, "possible" if node.update else step.certainty)
+
+    def _share(self, step: Step) -> None:
+        """Follow, once for all nodes that share objects, what changes these under any name."""
+        group = self.graph.sharing.group(step.node)
+        if group is not None and group not in self._shared:
+            self._shared.add(group)
+            for update in self.graph.sharing.updates(group):
+                self._follow(update, "possible", step)
 
     def _is_plain(self, statement: Statement) -> bool:
         builtin = statement.plain_if_builtin
