@@ -43,7 +43,7 @@ def made():
 def run(tmp_path, made):
     """Execute cells; returns the execution and what the bundle's folder holds."""
 
-    def run(*sources, stage=("oci", None), files=(), version="3.11", **settings):
+    def run(*sources, stage=("oci", None), files=(), version="3.11", effects=(), **settings):
         environment, runtime = made(version)
         folder = tmp_path / "user"
         folder.mkdir(exist_ok=True)
@@ -65,7 +65,7 @@ def run(tmp_path, made):
             ]
             execution = execute(
                 notebook, opened, workspace, environment.executable,
-                runtime=runtime, readable=readable, settings=Settings(**settings), progress=lambda cells, **_: cells,
+                runtime=runtime, readable=readable, settings=Settings(**settings), choose=lambda: effects,
             )  # fmt: skip
             pickled = (workspace.bundle / "entry_points.pickle").read_bytes()
             return execution, _samples(workspace.bundle / "samples.jsonl"), pickled
