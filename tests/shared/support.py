@@ -120,8 +120,8 @@ def serving(source: Path, temporary: Path) -> Iterator[tuple[str, subprocess.Pop
         wait_until_ready(f"http://127.0.0.1:{port}")
         yield f"http://127.0.0.1:{port}", process
     finally:
-        process.kill()
-        process.communicate()
+        process.terminate()
+        process.communicate(timeout=30)
 
 
 def free_port() -> int:
