@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from nbslim.analyzer.absent import absent
 from nbslim.analyzer.by_name import NeededDistribution, missing_by_name, needed_by_name
 from nbslim.analyzer.distributions import Installed
 from nbslim.analyzer.editable import folder_of
 from nbslim.analyzer.imports import cell_imports
+from nbslim.analyzer.local import as_imported
 from nbslim.analyzer.names import is_standard, top_of
 from nbslim.analyzer.reasons import Dropped
 from nbslim.analyzer.types import (
@@ -77,6 +79,7 @@ def analyze(
         *missing_by_name(notebook, closure, installed),
         *_rivals(notebook, needed, installed),
         *_in_place(notebook, evidence, installed),
+        *absent(notebook, closure),
     )
     return Analysis(
         notebook=notebook.path.name,
@@ -125,7 +128,8 @@ def _foreign(closure: Closure, installed: Installed) -> list[NeededImport]:
 
 def _is_ours(module: str, closure: Closure, installed: Installed) -> bool:
     """Tell whether a module is the standard library's or lies beside the notebook."""
-    if top_of(module) in {top_of(file.partition("/")[0]) for file in closure.local_files}:
+    paths = (path for file in closure.local_files for path in as_imported(file, closure.local_roots))
+    if top_of(module) in {top_of(path.partition("/")[0]) for path in paths}:
         return True
     return is_standard(module, in_all=installed.provides(module))
 

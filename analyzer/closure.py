@@ -44,6 +44,7 @@ def find_closure(
         local_files=tuple(sorted(walk.local_imports)),
         warnings=(*map(str, program.broken), *_warnings(notebook, walk)),
         local_imports={file: tuple(sorted(found)) for file, found in sorted(walk.local_imports.items())},
+        local_roots=program.local.roots,
         effects=tuple(_effects(walk)),
         files=outside.get("file", ()),
         environment_variables=outside.get("variable", ()),

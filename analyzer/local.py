@@ -89,6 +89,16 @@ class LocalModules:
         return next((c for c in candidates if c in self.written or (self.folder / c).is_file()), None)
 
 
+def as_imported(file: str, roots: Iterable[str]) -> Iterator[str]:
+    """Yield the paths by which a local file can be imported: those from the folders where modules are looked for."""
+    path = PurePosixPath(file)
+    for root in roots:
+        if path.is_relative_to(root):
+            inside = path.relative_to(root)
+            if not inside.is_absolute() and ".." not in inside.parts:
+                yield str(inside)
+
+
 def _holds(folder: Path, top: str) -> bool:
     """Tell whether a folder holds a module or a package of this name."""
     if (folder / f"{top}.py").is_file() or any(folder.glob(f"{top}.*.so")):

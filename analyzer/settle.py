@@ -10,7 +10,7 @@ from types import MappingProxyType
 from nbslim.analyzer.names import family
 from nbslim.analyzer.pickles import Pickled
 from nbslim.analyzer.reached import Reference
-from nbslim.analyzer.types import Chain, Closure, Link, Need, NeededImport, Place
+from nbslim.analyzer.types import Chain, Closure, Link, Need, NeededImport, Place, ServingEffect
 
 Brings = Callable[[str, str], bool]
 """Tells whether what provides one module requires what provides another, directly or not."""
@@ -33,7 +33,16 @@ def settle_pickled(
             chains.setdefault(module, _chain(closure, reference))
     reached = {reference.found.module for reference in pickled.references}
     needed = {*chains, *(pickled.modules - reached), *added}
-    return settle(closure, needed, pickled.functions, chains)
+    settled = settle(closure, needed, pickled.functions, chains)
+    loaded = {*pickled.modules, *added, *(needed.module for needed in settled.imports)}
+    return replace(settled, effects=_lasting(closure.effects, loaded))
+
+
+def _lasting(effects: Iterable[ServingEffect], loaded: Iterable[str]) -> tuple[ServingEffect, ...]:
+    """Return the effects that serving feels: possible ones stay where what they change is `loaded`, in any way."""
+    families = {family(module) for module in loaded}
+    stay = (e for e in effects if e.certainty == "certain" or family(e.changes) in families)
+    return tuple(replace(effect, certainty="certain") for effect in stay)
 
 
 def _is_part(module: str, name: str) -> bool:
@@ -120,7 +129,8 @@ def _brought(closure: Closure, modules: Collection[str]) -> set[str]:
 def _files(closure: Closure, module: str) -> list[str]:
     """Return the local files that importing `module` runs, its packages' among them."""
     parts = module.split(".")
-    stems = [PurePosixPath(*parts[:end]) for end in range(1, len(parts) + 1)]
+    ends = range(1, len(parts) + 1)
+    stems = [PurePosixPath(root, *parts[:end]) for root in closure.local_roots for end in ends]
     candidates = [
         str(file) for stem in stems for file in (stem / "__init__.py", stem.with_name(f"{stem.name}.py"))
     ]

@@ -123,6 +123,8 @@ class Closure:
     warnings: tuple[str, ...] = ()
     local_imports: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """What each of `local_files` imports: other local files by their path, other modules by their dotted name."""
+    local_roots: tuple[str, ...] = ("",)
+    """Folders in which modules beside the notebook are looked for, as paths relative to its folder."""
     effects: tuple[ServingEffect, ...] = ()
     files: tuple[Need, ...] = ()
     """Data files that are opened by their names."""

@@ -22,6 +22,7 @@ _IMPORTERS = frozenset(
 _CODE_MAKERS = frozenset({"_make_function", "_make_skeleton_class", "_make_skeleton_enum"})
 _PICKLES = frozenset({"dump", "dumps", "CloudPickler", "Pickler", "register_pickle_by_value"})
 _FILE = re.compile(r"[^\0\n]{1,200}\.\w{1,10}")
+_EFFECTS = "nbslim.runtime.effects"
 _CELL = re.compile(r"<cell (\d+)>")
 _MARK = object()
 
@@ -49,7 +50,9 @@ class Global:
 
     @property
     def is_picklers_own(self) -> bool:
-        """Whether cloudpickle alone put it there: that the notebook was pickled says nothing of the notebook."""
+        """Whether pickling alone put it there: that the notebook was pickled says nothing of the notebook."""
+        if self.module == _EFFECTS:
+            return True
         return (
             self.module.partition(".")[0] == "cloudpickle" and bool(self.name) and self.name not in _PICKLES
         )

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
+from nbslim.analyzer import as_imported, leads_out
 from nbslim.packer.errors import BuildError
-from nbslim.runtime.bundle import FORMAT
+from nbslim.runtime.bundle import FILES, FORMAT
 
 
 def write_manifest(bundle: Path, *, name: str, python: str, serving: Mapping[str, str]) -> None:
@@ -37,22 +39,56 @@ class LocalModules:
 
     work: Path
     target: Path
-    loaded: tuple[str, ...]
-    """The modules below `work` that the notebook loaded, as relative paths."""
+    loaded: Mapping[str, str]
+    """The modules below `work` that the notebook loaded: their names, with their files as relative paths."""
+    roots: tuple[str, ...] = ("",)
+    """Folders in which modules are looked for, relative to `work`."""
 
     def add(self, module: str) -> bool:
         """Copy `module`, with the packages that hold it; returns whether it is one of the notebook's own, and new."""
         parts = module.split(".")
-        names = ["/".join(parts[: end + 1]) for end in range(len(parts))]
-        wanted = [
-            file for name in names for file in (f"{name}.py", f"{name}/__init__.py") if file in self.loaded
+        names = (".".join(parts[: end + 1]) for end in range(len(parts)))
+        added = [
+            self._copy(self.loaded[name], _path(name, self.loaded[name]))
+            for name in names
+            if name in self.loaded
         ]
-        return self.add_files(wanted)
+        return any(added)
 
-    def add_files(self, files: Iterable[str]) -> bool:
-        """Copy `files` (relative to the notebook's folder) where they are not yet; returns whether any was new."""
-        new = [file for file in files if not (self.target / file).exists()]
-        for file in new:
-            (self.target / file).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(self.work / file, self.target / file)
-        return bool(new)
+    def add_files(self, files: Iterable[str]) -> None:
+        """Copy `files` (relative to the notebook's folder) to where their modules are found by their own names."""
+        for file in files:
+            for path in self._paths(file):
+                self._copy(file, path)
+
+    def _paths(self, file: str) -> Iterator[str]:
+        """Yield where a file goes: by the names under which it was loaded, or by all that it may have."""
+        names = [name for name, loaded in self.loaded.items() if loaded == file]
+        yield from (_path(name, file) for name in names) if names else as_imported(file, self.roots)
+
+    def _copy(self, file: str, path: str) -> bool:
+        source, target = self.work / file, self.target / path
+        if target.exists() or not source.is_file():
+            return False
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+        return True
+
+
+def _path(module: str, file: str) -> str:
+    """Return where the file of a module lies below the folder from which it is imported by its name."""
+    name, path = PurePosixPath(*module.split(".")), PurePosixPath(file)
+    return str(name / path.name if path.name.startswith("__init__.") else name.with_name(path.name))
+
+
+def add_data(bundle: Path, work: Path, files: Iterable[str]) -> None:
+    """Copy those of `files`, files or folders named from `work`, that are there and inside it into the bundle."""
+    for file in files:
+        source, target = work / file, bundle / FILES / os.path.normpath(file)
+        if leads_out(file) or not source.exists():
+            continue
+        if source.is_dir():
+            shutil.copytree(source, target, dirs_exist_ok=True)
+        else:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target)

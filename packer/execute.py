@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
-from nbslim.analyzer import Cell, Notebook
+from nbslim.analyzer import Cell, Notebook, ServingEffect
 from nbslim.packer.errors import ExecutionError
 from nbslim.packer.kernel import Kernel, start_kernel
 from nbslim.packer.own import place_own_cloudpickle, place_own_runtime
@@ -30,6 +30,10 @@ PASSED_ON = (
 """What cells see of the caller's environment unasked: how to reach the network, and the time zone."""
 
 
+Choose = Callable[[], tuple[ServingEffect, ...]]
+"""Tells from the bundle which changes that cells made are made again when it is loaded."""
+
+
 @dataclass(frozen=True)
 class Execution:
     """What the run showed: counts of samples, and the local modules that were loaded."""
@@ -37,7 +41,8 @@ class Execution:
     samples: int
     unstable: int
     unusable: tuple[str, ...]
-    local_modules: tuple[str, ...]
+    local_modules: Mapping[str, str]
+    """Their names, with their files as paths relative to the notebook's folder."""
 
 
 @dataclass(frozen=True)
@@ -87,12 +92,12 @@ def execute(
     runtime: Path | None,
     readable: list[Path],
     settings: Settings,
-    progress: Callable[..., Any] = tqdm,
+    choose: Choose = lambda: (),
 ) -> Execution:
     """Run all cells with the interpreter `python`, then write entry points and samples into the bundle's folder.
 
     `runtime` holds cloudpickle, None: nbslim's own is lent; it comes last on the kernel's path, with
-    `nbslim.runtime` beside it.
+    `nbslim.runtime` beside it. `choose` is asked once the entry points are written.
     Raises ExecutionError with cell and line where a cell fails, does not end, or the result cannot be pickled.
     """
     variables = _variables(workspace, python, settings)
@@ -104,15 +109,26 @@ def execute(
         stage, workspace, python, readable=readable, variables=variables, network=settings.network
     ) as kernel:
         _set_up(kernel, cells, [*([runtime] if runtime else []), workspace.own], settings)
-        _run_cells(notebook, cells, kernel, settings, progress)
+        _run_cells(notebook, cells, kernel, settings)
         folders = [repr(str(folder)) for folder in (workspace.bundle, workspace.work)]
         finish = _call("finish", "get_ipython()", repr(settings.entries), *folders)
         report = _checked(notebook, kernel.evaluate("", finish))
+        _seal(notebook, kernel, workspace, settings, choose)
         answers = _answers(kernel, workspace) if settings.answers else {}
     unusable = tuple(f"sample {number}: {reason}" for number, reason in answers.get("unusable", ()))
-    return Execution(
-        answers.get("samples", 0), answers.get("unstable", 0), unusable, tuple(report["modules"])
-    )
+    return Execution(answers.get("samples", 0), answers.get("unstable", 0), unusable, report["modules"])
+
+
+def _seal(
+    notebook: Notebook, kernel: Kernel, workspace: Workspace, settings: Settings, choose: Choose
+) -> None:
+    """Put the chosen effects before the entry points, until what they hold asks for no other ones."""
+    sealed: tuple[ServingEffect, ...] = ()
+    while (chosen := choose()) != sealed:
+        made = [(effect.place.cell, effect.place.line, effect.replay) for effect in chosen]
+        arguments = (repr(settings.entries), repr(made), repr(str(workspace.bundle)))
+        _checked(notebook, kernel.evaluate("", _call("seal", "get_ipython()", *arguments)))
+        sealed = chosen
 
 
 def _answers(kernel: Kernel, workspace: Workspace) -> dict[str, Any]:
@@ -159,14 +175,12 @@ def _call(function: str, *arguments: str) -> str:
     return f"__import__('json').dumps({_MODULE}.{function}({', '.join(arguments)}))"
 
 
-def _run_cells(
-    notebook: Notebook, cells: list[Cell], kernel: Kernel, settings: Settings, progress: Callable[..., Any]
-) -> None:
+def _run_cells(notebook: Notebook, cells: list[Cell], kernel: Kernel, settings: Settings) -> None:
     nodes = [_node(cell) for cell in cells]
     document = NotebookNode(nbformat=4, nbformat_minor=5, metadata=NotebookNode(), cells=nodes)
     client = NotebookClient(document, km=kernel.manager, timeout=settings.timeout, allow_errors=False)
     client.kc = kernel.client
-    for index, cell in enumerate(progress(cells, desc="cells", unit="cell", leave=False)):
+    for index, cell in enumerate(tqdm(cells, desc="cells", unit="cell", leave=False)):
         try:
             client.execute_cell(nodes[index], index)
         except CellTimeoutError as error:

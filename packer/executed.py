@@ -27,7 +27,7 @@ from nbslim.analyzer import (
 )
 from nbslim.packer.environments import cache_folder
 from nbslim.packer.errors import ExecutionError
-from nbslim.packer.execute import Execution, Settings, copy_folder, execute
+from nbslim.packer.execute import Choose, Execution, Settings, copy_folder, execute
 from nbslim.packer.prepare import Plan, install, installed_in, plan, settled
 from nbslim.packer.stage import HostStage, Stage
 from nbslim.packer.tools import Tools
@@ -96,6 +96,7 @@ def run_notebook(
     *,
     runtime: Path | None,
     settings: Settings,
+    choose: Choose = lambda: (),
     readable: Sequence[Path] = (),
 ) -> Execution:
     """Run the cells in a copy of the notebook's folder; the workspace then holds the bundle. Raises ExecutionError."""
@@ -108,6 +109,7 @@ def run_notebook(
         runtime=runtime,
         readable=[*readable, Path(__file__).parent],
         settings=settings,
+        choose=choose,
     )
 
 

@@ -20,9 +20,10 @@ import traceback
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import cloudpickle
+from nbslim.runtime.effects import Effect
 from nbslim.runtime.encode import EncodeError, encode
 from nbslim.runtime.scoring import EntryPoints, score
 
@@ -104,12 +105,35 @@ def finish(shell: Any, names: Sequence[str], folder: str, own_folder: str) -> di
     not_callable = [name for name, value in entries.items() if not callable(value)]
     if not_callable or names[0] not in entries:
         return {"error": "entry", "names": not_callable or [names[0]]}
+    return _write(entries, folder) or {"modules": _local_modules(own_folder)}
+
+
+def seal(shell: Any, names: Sequence[str], effects: Sequence[Sequence[Any]], folder: str) -> dict[str, Any]:
+    """Write the entry points again, behind the changes `effects`, each as its cell, its line and its Python.
+
+    All is one pickle: what both hold is one object. Returns a JSON-able report.
+    """
+    made = [Effect(_function(shell, cell, line, code)) for cell, line, code in effects]
+    return _write({"effects": made, **entry_points(shell, names)}, folder)
+
+
+def _function(shell: Any, cell: int, line: int, code: str) -> Callable[[], Any]:
+    """Return a function of the notebook that does what `code` does in the cell."""
+    module = ast.parse("def effect(): pass")
+    cast(ast.FunctionDef, module.body[0]).body = ast.parse(code).body
+    made: dict[str, Any] = {}
+    exec(compile(ast.increment_lineno(module, line - 1), f"<cell {cell}>", "exec"), shell.user_ns, made)
+    return cast(Callable[[], Any], made["effect"])
+
+
+def _write(values: Mapping[str, Any], folder: str) -> dict[str, Any]:
+    """Pickle `values` into `folder`; returns what is wrong, if anything is."""
     try:
-        pickled = _dumps(entries)
+        pickled = _dumps(values)
     except Exception as error:  # a value's own __reduce__ may raise anything
-        return _unpicklable(entries, error)
+        return _unpicklable(values, error)
     Path(folder, "entry_points.pickle").write_bytes(pickled)
-    return {"modules": _local_modules(own_folder)}
+    return {}
 
 
 def entry_points(shell: Any, names: Sequence[str]) -> dict[str, Any]:
@@ -130,10 +154,13 @@ class Pickler(cloudpickle.CloudPickler):  # type: ignore[misc]  # it has no type
     """Makes strings of the annotations of what the notebook defines, wherever it lies: they keep nothing alive then.
 
     A pickled function or class carries the values of its annotations, and loading it would import their modules.
+    The environment's variables are those of the process that loads, and never written down.
     """
 
     def reducer_override(self, value: Any) -> Any:
         """Reduce a function or class as cloudpickle does, without what only its annotations name."""
+        if value is os.environ:
+            return getattr, (os, "environ")
         if _is_own_function(value) or _is_plain_class(value):
             value.__annotations__ = _as_strings(value.__annotations__)
         return super().reducer_override(value)
@@ -185,15 +212,15 @@ def _answer(entries: Mapping[str, Any], inputs: Sequence[Any], folder: str) -> d
     return {"samples": len(stable), "unstable": len(records) - len(stable), "unusable": unusable}
 
 
-def _local_modules(folder: str) -> list[str]:
+def _local_modules(folder: str) -> dict[str, str]:
     """Return the loaded modules whose files lie in `folder`, the notebook's own, as paths relative to it."""
     root = os.path.realpath(folder) + os.sep
-    found = set()
-    for module in list(sys.modules.values()):
+    found = {}
+    for name, module in sorted(sys.modules.items()):
         path = getattr(module, "__file__", None)
         if isinstance(path, str) and os.path.realpath(path).startswith(root):
-            found.add(os.path.realpath(path)[len(root) :])
-    return sorted(found)
+            found[name] = os.path.realpath(path)[len(root) :]
+    return found
 
 
 def _unpicklable(entries: Mapping[str, Any], error: Exception) -> dict[str, Any]:

@@ -8,10 +8,11 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from nbslim.analyzer import Analysis, NotebookError
+from nbslim.analyzer import Analysis, NotebookError, ServingEffect
 from nbslim.packer import buildah
-from nbslim.packer.bundle import LocalModules, leave_bundle, write_manifest
+from nbslim.packer.bundle import LocalModules, add_data, leave_bundle, write_manifest
 from nbslim.packer.distributions import total_bytes
+from nbslim.packer.effects import made_again
 from nbslim.packer.environments import (
     Environment,
     RequirementsError,
@@ -158,6 +159,12 @@ def _name(found: Plan) -> str:
 
 
 def _execute(job: _Job) -> Execution:
+    installed = installed_in(job.environment)
+
+    def choose() -> tuple[ServingEffect, ...]:
+        pickled = read_bundle(job.found, job.workspace)
+        return made_again(job.notebook, settled_closure(job.found.closure, installed, pickled).effects)
+
     readable = [job.environment.folder, job.runtime]
     if job.stage.tools.root == Path("/"):
         readable.append(job.environment.python.prefix)
@@ -168,6 +175,7 @@ def _execute(job: _Job) -> Execution:
         job.environment.executable,
         runtime=job.runtime,
         settings=job.options.settings,
+        choose=choose,
         readable=readable,
     )
 
@@ -176,10 +184,13 @@ def _slim(job: _Job, execution: Execution) -> Rung:
     workspace, closure = job.workspace, job.found.closure
     pickled = read_bundle(job.found, workspace)
     installed = installed_in(job.environment, job.found.requirements)
-    local = LocalModules(workspace.work, workspace.bundle / "modules", execution.local_modules)
+    modules = workspace.bundle / "modules"
+    local = LocalModules(workspace.work, modules, execution.local_modules, closure.local_roots)
     local.add_files(closure.local_files)
     for module in sorted(pickled.modules):
         local.add(module)
+    opened = settled_closure(closure, installed, pickled).files
+    add_data(workspace.bundle, workspace.work, [need.name for need in opened])
 
     def analyse(added: frozenset[str]) -> Analysis:
         analysis = settled(job.found, settled_closure(closure, installed, pickled, added), installed)

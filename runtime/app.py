@@ -7,7 +7,7 @@ import logging
 import falcon
 from nbslim.runtime.decode import DecodeError, decode
 from nbslim.runtime.encode import EncodeError, encode
-from nbslim.runtime.scoring import EntryPoints, Outcome, score
+from nbslim.runtime.scoring import EntryPoints, Outcome, as_served
 
 _log = logging.getLogger("nbslim.runtime")
 
@@ -32,7 +32,7 @@ def create_app(entry_points: EntryPoints) -> falcon.App[falcon.Request, falcon.R
 
 class _Predict:
     def __init__(self, entry_points: EntryPoints) -> None:
-        self._entry_points = entry_points
+        self._score = as_served(entry_points)
 
     def on_post(self, request: falcon.Request, response: falcon.Response) -> None:
         # The raw body: clients such as curl -d send a form's Content-Type with their JSON.
@@ -41,7 +41,7 @@ class _Predict:
         except DecodeError as error:
             detail = f"the body is not a JSON value: {error}"
             raise Problem(400, "not-json", "The body is not JSON", detail) from None
-        response.text = _answer(score(self._entry_points, sample))
+        response.text = _answer(self._score(sample))
 
 
 class _Status:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import sys
 from collections.abc import Mapping
@@ -13,6 +14,8 @@ from typing import Any
 from nbslim.runtime.scoring import EntryPoints
 
 FORMAT = 1
+FILES = "files"
+"""Folder of the data files that the notebook's functions open, named from its own folder."""
 
 
 class BundleError(Exception):
@@ -31,14 +34,19 @@ class Bundle(EntryPoints):
 def load_bundle(folder: Path) -> Bundle:
     """Return the bundle in `folder`, its local modules first on `sys.path` from then on.
 
+    Where it has data files, their folder is the working folder from then on: the functions open them by their names.
+
     Raises BundleError for a missing or broken file, another format or Python version, and a pickle that
     cannot be loaded; what the pickle raised is its cause.
     """
+    folder = folder.absolute()
     manifest = _manifest(folder / "manifest.json")
     samples = _samples(folder / "samples.jsonl")
     modules = str(folder / "modules")
     if modules not in sys.path and (folder / "modules").is_dir():
         sys.path.insert(0, modules)
+    if (folder / FILES).is_dir():
+        os.chdir(folder / FILES)
     functions = _entry_points(folder / "entry_points.pickle")
     return Bundle(
         predictor=functions["predictor"],

@@ -7,6 +7,7 @@ import os
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 from nbslim.runtime.bundle import Bundle, BundleError, load_bundle
 from nbslim.runtime.encode import encode
 from nbslim.runtime.paths import add_distributions
-from nbslim.runtime.scoring import EntryPoints, Outcome, expected, score
+from nbslim.runtime.scoring import Outcome, as_served, expected
 
 TRACEBACK_LINES = 12
 
@@ -51,8 +52,16 @@ class Report:
 
 
 def replay(bundle: Bundle) -> Report:
-    """Score every sample of `bundle` and return what is equal and what is not."""
-    found = [_difference(bundle, index, record) for index, record in enumerate(bundle.samples)]
+    """Score every sample of `bundle` as it is served, and return what is equal and what is not."""
+    scored = as_served(bundle)
+    # Copies, because a predictor may change what it is given, and a bundle can be replayed again.
+    inputs = [copy.deepcopy(record["input"]) for record in bundle.samples]
+    with ThreadPoolExecutor(1) as thread:  # what holds in the main thread alone does not hold for requests
+        outcomes = list(thread.map(scored, inputs))
+    found = [
+        _difference(index, record, outcome)
+        for index, (record, outcome) in enumerate(zip(bundle.samples, outcomes))
+    ]
     differences = tuple(difference for difference in found if difference is not None)
     return Report(len(found), len(found) - len(differences), differences)
 
@@ -79,9 +88,7 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     return 0
 
 
-def _difference(entry_points: EntryPoints, index: int, record: Mapping[str, Any]) -> Difference | None:
-    # A copy, because a predictor may change what it is given, and a bundle can be replayed again.
-    outcome = score(entry_points, copy.deepcopy(record["input"]))
+def _difference(index: int, record: Mapping[str, Any], outcome: Outcome) -> Difference | None:
     if outcome.agrees_with(record):
         return None
     return Difference(index, expected(record), outcome.result(), _failure_of(outcome))

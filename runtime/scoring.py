@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -51,6 +52,12 @@ class Outcome:
 def expected(record: Mapping[str, object]) -> dict[str, object]:
     """Return what a line of `samples.jsonl` expects: the line without its input."""
     return {name: value for name, value in record.items() if name != "input"}
+
+
+def as_served(entry_points: EntryPoints) -> Callable[[object], Outcome]:
+    """Return what scores a sample in any thread, with what is set here for this one alone: a decimal context."""
+    context = contextvars.copy_context()
+    return lambda sample: context.copy().run(score, entry_points, sample)
 
 
 def score(entry_points: EntryPoints, sample: object) -> Outcome:

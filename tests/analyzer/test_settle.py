@@ -1,5 +1,6 @@
 """Execution decides: what was possible becomes certain or is dropped."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ from nbslim.analyzer.closure import find_closure
 from nbslim.analyzer.pickles import Pickled
 from nbslim.analyzer.reached import Reference
 from nbslim.analyzer.settle import settle, settle_pickled
-from nbslim.analyzer.types import Cell, Closure, Link, Need, NeededImport, Notebook, Place
+from nbslim.analyzer.types import Cell, Closure, Link, Need, NeededImport, Notebook, Place, ServingEffect
 from nbslim.analyzer.unpickler import Global
 
 ENTRY = Link("predictor", Place(1, 1))
@@ -152,3 +153,34 @@ def test_needs_of_functions_that_were_not_pickled_are_gone():
     before = Closure({"predictor": Place(1, 1)}, (), (), files=needs)
     after = settle(before, set(), functions={Place(1, 2)}).files
     assert [(need.name, need.certainty) for need in after] == [("b", "certain"), ("c", "certain")]
+
+
+def test_possible_changes_stay_where_what_they_change_lies_in_any_object():
+    effects = tuple(
+        ServingEffect(changes, Place(1, 1), changes, certainty, None)
+        for changes, certainty in [
+            ("numpy.seterr", "possible"),
+            ("torch.set_num_threads", "possible"),
+            ("os.environ", "certain"),
+        ]
+    )
+    before = Closure({"predictor": Place(1, 1)}, (), (), effects=effects)
+    inside = Reference(Global("numpy", "ndarray"), ("predictor", "model"), frozenset({"sklearn"}))
+    pickled = Pickled(frozenset({"numpy"}), (inside,), frozenset())
+    after = settle_pickled(before, pickled, brings=lambda *_: True)
+    assert after.imports == ()
+    assert [(e.changes, e.certainty) for e in after.effects] == [
+        ("numpy.seterr", "certain"),
+        ("os.environ", "certain"),
+    ]
+
+
+def test_local_module_below_an_added_search_path_is_known_by_its_own_name():
+    local = {"src/kit.py": ("ftfy",)}
+    before = Closure(
+        {"predictor": Place(1, 1)}, (), tuple(local), local_imports=local, local_roots=("", "src")
+    )
+    assert [needed.module for needed in settle(before, {"kit"}).imports] == []
+    possible = NeededImport("ftfy", "possible", (ENTRY,))
+    before = replace(before, imports=(possible,))
+    assert [needed.module for needed in settle(before, {"kit"}).imports] == ["ftfy"]

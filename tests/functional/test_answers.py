@@ -14,7 +14,8 @@ from support import needs_buildah, run_nbslim
 SAMPLES = "samples = [1, 2]"
 PATCHED = """
 import math
-math.factorial = lambda x: -x
+for module in [math]:
+    module.factorial = lambda x: -x
 
 def predictor(x):
     return math.factorial(x)
@@ -27,10 +28,11 @@ def predictor(x):
 """
 DATA = """
 from pathlib import Path
-Path("rates.txt").write_text("3")
+rates = Path("".join(["rates", ".txt"]))
+rates.write_text("3")
 
 def predictor(x):
-    return x * int(Path("rates.txt").read_text())
+    return x * int(rates.read_text())
 """
 DIFFERENT = {
     "patched": (PATCHED, r"sample 1: expected .*-1.*, got .*1"),

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import signal
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support import CACHE, NBSLIM, ROOT, free_port, post, run_nbslim, wait_until_ready
+from support import ROOT, post, run_nbslim, serving
 
 PLAIN = ROOT / "tests/notebooks/plain.ipynb"
 
@@ -23,24 +19,6 @@ def _packed_plain(tmp_path_factory):
     )
     assert result.returncode == 0, result.stderr
     return folder
-
-
-@contextlib.contextmanager
-def serving(source: Path, temporary: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    port = free_port()
-    environment = {**os.environ, "NBSLIM_CACHE": str(CACHE), "TMPDIR": str(temporary)}
-    process = subprocess.Popen(
-        [str(NBSLIM), "serve", str(source), "--port", str(port)],
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment,
-    )
-    try:
-        wait_until_ready(f"http://127.0.0.1:{port}")
-        yield f"http://127.0.0.1:{port}", process
-    finally:
-        process.kill()
-        process.communicate()
 
 
 @pytest.mark.parametrize("source", ["image.oci.tar", "bundle"])

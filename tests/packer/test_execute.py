@@ -1,13 +1,15 @@
 """A notebook runs in a real kernel, on the host and in a working container."""
 
 import functools
+import os
 import pickle
 import subprocess
+import sys
 import textwrap
 from pathlib import Path
 
 import pytest
-from nbslim.analyzer import Cell, Notebook
+from nbslim.analyzer import Cell, Notebook, Place, ServingEffect, read_pickle
 from nbslim.packer import execute as execute_module
 from nbslim.packer.environments import make_environment, make_runtime, runtime_requirements
 from nbslim.packer.errors import ExecutionError
@@ -43,7 +45,7 @@ def made():
 def run(tmp_path, made):
     """Execute cells; returns the execution and what the bundle's folder holds."""
 
-    def run(*sources, stage=("oci", None), files=(), version="3.11", **settings):
+    def run(*sources, stage=("oci", None), files=(), version="3.11", effects=(), **settings):
         environment, runtime = made(version)
         folder = tmp_path / "user"
         folder.mkdir(exist_ok=True)
@@ -65,7 +67,7 @@ def run(tmp_path, made):
             ]
             execution = execute(
                 notebook, opened, workspace, environment.executable,
-                runtime=runtime, readable=readable, settings=Settings(**settings), progress=lambda cells, **_: cells,
+                runtime=runtime, readable=readable, settings=Settings(**settings), choose=lambda: effects,
             )  # fmt: skip
             pickled = (workspace.bundle / "entry_points.pickle").read_bytes()
             return execution, _samples(workspace.bundle / "samples.jsonl"), pickled
@@ -272,3 +274,59 @@ def test_classes_whose_machinery_reads_types_keep_them(run, version):
     _, samples, pickled = run(TYPED, version=version)
     assert samples[0]["answer"] == [True, True, True]
     assert b"decimal" in pickled
+
+
+def effect(cell, line, replay):
+    return ServingEffect(replay, Place(cell, line), "", "certain", replay)
+
+
+def clean(pickled):
+    """Load the pickle in a process of its own and return what the predictor prints for 1."""
+    code = "import pickle, sys; print(pickle.load(sys.stdin.buffer)['predictor'](1))"
+    done = subprocess.run([sys.executable, "-c", code], input=pickled, capture_output=True, check=True)
+    return done.stdout.decode().strip()
+
+
+PATCHING = [
+    "import math\nfactor = 3\nmath.factorial = lambda x: -x * factor",
+    "def predictor(x): return math.factorial(x)",
+]
+
+
+def test_chosen_changes_are_made_when_the_bundle_is_loaded(run):
+    chosen = (effect(1, 3, "math.factorial = lambda x: -x * factor"),)
+    execution, samples, pickled = run(*PATCHING, "samples = [1]", effects=chosen)
+    assert samples == ({"input": 1, "answer": -3},)
+    assert clean(pickled) == "-3"
+    assert execution.samples == 1
+
+
+def test_changes_that_nobody_chose_are_not_made(run):
+    _, _, pickled = run(*PATCHING)
+    assert clean(pickled) == "1"
+
+
+def test_changes_are_code_of_their_cell_and_not_of_the_library_that_carries_them(run):
+    _, _, pickled = run(*PATCHING, effects=(effect(1, 3, "math.factorial = lambda x: -x"),))
+    read = read_pickle(pickled)
+    assert Place(1, 3) in read.functions
+    assert not [module for module in read.modules if module.startswith("nbslim")]
+
+
+def test_change_that_holds_what_cannot_be_pickled_names_its_place(run):
+    cells = ["import math, threading\nlock = threading.Lock()\nmath.lock = lock", OK]
+    with pytest.raises(ExecutionError, match=r"cell 1, line 3: effects → .* → lock is a _thread\.lock"):
+        run(*cells, effects=(effect(1, 3, "math.lock = lock"),))
+
+
+def test_environment_is_never_pickled(run):
+    cell = "from os import environ\nenviron['TOKEN'] = 'hush'\ndef predictor(x): return environ.get('HOME')"
+    _, _, pickled = run(cell)
+    assert b"hush" not in pickled
+    assert clean(pickled) == os.environ["HOME"]
+
+
+def test_modules_are_told_by_the_names_under_which_they_were_imported(run):
+    cell = "import sys\nsys.path.append('.')\nopen('kit.py', 'w').write('x = 1')\nimport os.path, kit\n" + OK
+    execution, _, _ = run(cell)
+    assert execution.local_modules == {"kit": "kit.py"}

@@ -1,6 +1,7 @@
 import json
 import pickle
 import sys
+from pathlib import Path
 
 import pytest
 from nbslim.runtime.bundle import BundleError, load_bundle
@@ -33,6 +34,20 @@ def test_local_modules_come_first(bundle):
     load_bundle(folder)
     assert sys.path[0] == str(folder / "modules")
     assert sys.path.count(str(folder / "modules")) == 1
+
+
+def test_data_files_are_opened_by_their_names(bundle, monkeypatch, tmp_path):
+    folder = bundle("import pathlib\ndef predictor(x): return pathlib.Path('data/rates.txt').read_text()")
+    (folder / "files/data").mkdir(parents=True)
+    (folder / "files/data/rates.txt").write_text("3")
+    monkeypatch.chdir(tmp_path)  # and back at the end
+    assert load_bundle(folder.relative_to(tmp_path)).predictor(0) == "3"
+
+
+def test_without_data_files_the_working_folder_stays(bundle, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    load_bundle(bundle("predictor = str"))
+    assert Path.cwd() == tmp_path
 
 
 @pytest.mark.parametrize("name", ["manifest.json", "entry_points.pickle", "samples.jsonl"])

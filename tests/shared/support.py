@@ -105,6 +105,25 @@ def container(image: Packed) -> Iterator[str]:
             subprocess.run(["podman", "rmi", "--force", reference], capture_output=True, check=False)
 
 
+@contextlib.contextmanager
+def serving(source: Path, temporary: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """Serve a bundle or an archive with `nbslim serve`; yields the service's address and the process."""
+    port = free_port()
+    environment = {**os.environ, "NBSLIM_CACHE": str(CACHE), "TMPDIR": str(temporary)}
+    process = subprocess.Popen(
+        [str(NBSLIM), "serve", str(source), "--port", str(port)],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
+    try:
+        wait_until_ready(f"http://127.0.0.1:{port}")
+        yield f"http://127.0.0.1:{port}", process
+    finally:
+        process.terminate()
+        process.communicate(timeout=30)
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
