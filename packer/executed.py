@@ -28,7 +28,7 @@ from nbslim.analyzer import (
 from nbslim.packer.environments import cache_folder
 from nbslim.packer.errors import ExecutionError
 from nbslim.packer.execute import Choose, Execution, Settings, copy_folder, execute
-from nbslim.packer.prepare import Plan, install, installed_in, plan, settled
+from nbslim.packer.prepare import Plan, decided, install, installed_in, plan, settled
 from nbslim.packer.stage import HostStage, Stage
 from nbslim.packer.tools import Tools
 from nbslim.packer.workspace import Workspace, open_workspace
@@ -59,6 +59,7 @@ def analyze_executed(
         found = plan(path, python, entries)
         environment = install(found, tools.find(found.version), tools)
         executable, installed = environment.executable, installed_in(environment, found.requirements)
+    found = decided(found, installed)
     asked = replace(settings, entries=tuple(found.closure.entry_points), answers=False)
     log(f"{path.name}: running {len(found.notebook.cells)} cells with Python {found.version}")
     with open_workspace(tools.cache) as workspace:

@@ -28,7 +28,7 @@ from nbslim.packer.interpreter import Interpreter, assemble_interpreter, describ
 from nbslim.packer.libraries import inside
 from nbslim.packer.oci import WrittenImage, write_archive
 from nbslim.packer.pins import check_pins
-from nbslim.packer.prepare import Plan, install, installed_in, located, plan, settled
+from nbslim.packer.prepare import Plan, decided, install, installed_in, located, plan, settled
 from nbslim.packer.receipt import Clock, Receipt
 from nbslim.packer.slim import Rung, slim_to_packages
 from nbslim.packer.stage import Engine, Stage, open_stage
@@ -123,6 +123,7 @@ def _prepare(
     environment = install(found, python, tools)
     runtime = make_runtime(python, runtime_requirements(), cache=tools.cache, run=tools.uv)
     interpreter = describe(str(python.executable), root=tools.root, run=tools.ask)
+    found = decided(found, installed_in(environment, found.requirements))
     return _Job(options, engine, found, workspace, stage, cache, environment, runtime, interpreter)
 
 
@@ -159,7 +160,7 @@ def _name(found: Plan) -> str:
 
 
 def _execute(job: _Job) -> Execution:
-    installed = installed_in(job.environment)
+    installed = installed_in(job.environment, job.found.requirements)
 
     def choose() -> tuple[ServingEffect, ...]:
         pickled = read_bundle(job.found, job.workspace)

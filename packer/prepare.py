@@ -78,6 +78,13 @@ def install(found: Plan, python: Python, tools: Tools) -> Environment:
         raise located(found, error) from error
 
 
+def decided(found: Plan, installed: Installed) -> Plan:
+    """Return the plan with its closure as the modules decide it that can be imported where the notebook runs."""
+    provides = importable(found.notebook, installed)
+    closure = find_closure(found.notebook, entries=tuple(found.closure.entry_points), provides=provides)
+    return replace(found, closure=closure)
+
+
 def analyze_notebook(
     path: Path, *, python: str | None, entries: Sequence[str] = (), log: Callable[[str], None]
 ) -> Analysis:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import cProfile
+import math
 import pstats
 import resource
 import subprocess
@@ -21,8 +22,8 @@ LIMIT = 2.2
 """How much more time twice the cells may take, noise allowed for; what grows faster is marked."""
 SECONDS, MEGABYTES = 30, 500
 """What 5,000 cells may take."""
-USUAL = ("chain", "functions", "many_lists_updated")
-"""Shapes that notebooks have: values made of values, functions that call functions, values that change."""
+USUAL = ("chain", "functions", "many_lists_updated", "aliases")
+"""Shapes that notebooks have: values made of values, functions that call functions, values that change, aliases."""
 
 
 def limits() -> None:
@@ -62,9 +63,11 @@ def _notebook(shape: str, size: int) -> Notebook:
 def _measured(shape: str, size: int) -> tuple[float, float]:
     command = [sys.executable, __file__, shape, str(size)]
     try:
-        ran = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+        ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=2 * SECONDS)
     except subprocess.TimeoutExpired:
-        return float("inf"), float("nan")
+        return math.inf, math.inf
+    if "MemoryError" in ran.stderr:
+        return math.inf, math.inf
     seconds, megabytes = ran.stdout.split()
     return float(seconds), float(megabytes)
 
@@ -72,6 +75,7 @@ def _measured(shape: str, size: int) -> tuple[float, float]:
 def _measure(shape: str, size: int) -> None:
     """Print CPU seconds and peak megabytes of one analysis, of this process."""
     given = _notebook(shape, size)
+    resource.setrlimit(resource.RLIMIT_AS, (4 * MEGABYTES * 1_000_000,) * 2)  # the machine is to survive it
     started = time.process_time()
     find_closure(given)
     seconds = time.process_time() - started

@@ -19,8 +19,11 @@ ROUNDS = 9
 FACTOR, WORK = 1.5, 0.3
 """The allowance: so many times the import, plus seconds of work."""
 ENVIRONMENT = (
+    "beautifulsoup4==4.12.3",
+    "jinja2==3.1.4",
     "matplotlib==3.9.2",
     "numpy==2.1.0",
+    "openpyxl==3.1.5",
     "pandas==2.2.3",
     "requests==2.32.3",
     "scikit-learn==1.5.2",

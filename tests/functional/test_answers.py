@@ -43,7 +43,7 @@ COMPUTED = """
 import importlib
 
 def predictor(x):
-    return importlib.import_module("".join(["s", "i", "x"])).text_type(x)
+    return importlib.import_module("xis"[::-1]).text_type(x)
 """
 
 
