@@ -6,7 +6,7 @@ from nbslim.analyzer.closure import find_closure, imported_modules
 from nbslim.analyzer.distributions import Installed, read_installed
 from nbslim.analyzer.errors import NbslimError, NotebookError, RequirementsError
 from nbslim.analyzer.existing import find_environment
-from nbslim.analyzer.imports import foreign_imports, importable
+from nbslim.analyzer.imports import exported, foreign_imports, importable
 from nbslim.analyzer.local import as_imported
 from nbslim.analyzer.notebook import read_notebook
 from nbslim.analyzer.offline import declared_distributions
@@ -36,6 +36,7 @@ __all__ = [
     "declared_distributions",
     "declared_extras",
     "declared_requirements",
+    "exported",
     "find_closure",
     "find_environment",
     "foreign_imports",

@@ -11,26 +11,30 @@ from nbslim.analyzer.needs import needs
 from nbslim.analyzer.program import Broken, Program, read_program
 from nbslim.analyzer.statement import Opaque
 from nbslim.analyzer.types import Closure, Need, Notebook, Place, ServingEffect
-from nbslim.analyzer.walk import Provides, Walk, full_name
+from nbslim.analyzer.walk import Exported, Provides, Walk, full_name
 
 ENTRIES = ("predictor", "validator")
 
 
 def find_closure(
-    notebook: Notebook, *, entries: Sequence[str] | None = None, provides: Provides = lambda _: None
+    notebook: Notebook,
+    *,
+    entries: Sequence[str] | None = None,
+    provides: Provides = lambda _: None,
+    exports: Exported = lambda _module, _name: None,
 ) -> Closure:
     """Return what is reachable from `entries`; by default `predictor`, which must be there, and `validator`.
 
     `provides` tells which modules can be imported, where that is known: it decides between an import and what is
-    tried where it fails. Raises NotebookError for a missing entry point, and for a syntax error in a cell that
-    serving needs.
+    tried where it fails. `exports` tells which names a star import brings. Raises NotebookError for a missing entry
+    point, and for a syntax error in a cell that serving needs.
     """
     program = read_program(notebook)
     graph = build_graph(program.statements)
     for entry in entries or ENTRIES[:1]:
         if entry not in graph.final:
             raise _missing(notebook, entry, graph, program.broken)
-    walk = Walk(graph, program.local, provides)
+    walk = Walk(graph, program.local, provides, exports)
     points = {name: graph.final[name] for name in entries or ENTRIES if name in graph.final}
     walk.run(points.values())
     for found_at in _may_bind_anything(program):

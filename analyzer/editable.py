@@ -7,8 +7,6 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from nbslim.analyzer.types import Origin
 
@@ -64,6 +62,10 @@ def top_levels(folder: Path, depth: int = _DEPTH) -> Iterator[tuple[str, str]]:
 
 def folder_of(origin: Origin) -> Path:
     """Return the folder that a `file:` URL names."""
+    # takes longer to import than an environment takes to read, and few have anything editable
+    from urllib.parse import urlsplit  # noqa: PLC0415
+    from urllib.request import url2pathname  # noqa: PLC0415
+
     return Path(url2pathname(urlsplit(origin.url).path))
 
 

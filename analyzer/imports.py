@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 
 from nbslim.analyzer.distributions import Installed
 from nbslim.analyzer.errors import NotebookError
+from nbslim.analyzer.exports import Exports
 from nbslim.analyzer.local import LocalModules
 from nbslim.analyzer.names import is_standard
 from nbslim.analyzer.program import read_program
@@ -69,6 +71,16 @@ def _told(module: str, place: Place, local: LocalModules, installed: Installed) 
     if owner := installed.owner(module):
         return CellImport(module, place, "distribution", owner)
     return CellImport(module, place, "namespace" if installed.provides(module) else "missing")
+
+
+def exported(installed: Installed) -> Callable[[str, str], bool | None]:
+    """Return what tells whether a star import of an installed module brings a name; None where that is not known."""
+
+    def source(module: str) -> Path | None:
+        found = installed.locate(module)
+        return Path(found.file) if found and found.module == module and found.file.endswith(".py") else None
+
+    return Exports(source).brings
 
 
 def importable(notebook: Notebook, installed: Installed) -> Callable[[str], bool | None]:

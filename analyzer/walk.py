@@ -6,13 +6,14 @@ import builtins
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from nbslim.analyzer.changes import Served
 from nbslim.analyzer.evidence import Evidence, Step, link
 from nbslim.analyzer.graph import Change, Graph, Node
 from nbslim.analyzer.held import all_named, files_named, named
 from nbslim.analyzer.hidden import CHOICES, FUNCTIONS
-from nbslim.analyzer.local import LocalModules
+from nbslim.analyzer.local import LocalModules, as_imported
 from nbslim.analyzer.names import top_of
 from nbslim.analyzer.statement import Body, Imported, Mention, Opaque, Resource, Statement
 from nbslim.analyzer.types import Certainty, Link, NeededImport, Place
@@ -24,6 +25,9 @@ _SHELL = frozenset({"In", "Out", "display"})
 
 Provides = Callable[[str], "bool | None"]
 """Tells whether importing a module works; None where that is not known."""
+
+Exported = Callable[[str, str], "bool | None"]
+"""Tells whether a star import of a module brings a name; None where that is not known."""
 
 
 @dataclass
@@ -40,6 +44,7 @@ class Walk:
     graph: Graph
     local: LocalModules
     provides: Provides
+    exports: Exported
     imports: dict[str, _Import] = field(default_factory=dict)
     local_imports: dict[str, set[str]] = field(default_factory=dict)
     opaque: dict[tuple[Place, Opaque], Certainty] = field(default_factory=dict)
@@ -49,7 +54,7 @@ class Walk:
     reached: set[str] = field(default_factory=set)
     mentions: list[tuple[Mention, Step]] = field(default_factory=list)
     _loaded: dict[str, Evidence] = field(default_factory=dict)
-    _starred: bool = False
+    _starred: set[str] = field(default_factory=set)
     _seen: dict[Node, Step] = field(default_factory=dict)
     _shared: set[Node] = field(default_factory=set)
     _queue: deque[Step] = field(default_factory=deque)
@@ -143,7 +148,9 @@ class Walk:
         # Only what is called while serving counts: what a library did for a value, the value itself shows.
         self.mentions += [(mention, replace(step, certainty=certainty)) for mention in body.mentions]
         for name in sorted(body.names | self._files(body)):
-            if name in final and not (name in _SHELL and final[name].unbound):
+            if name in final and self.graph.stars and self._rebound(name, final[name]):
+                self._from_stars(name, step, certainty)
+            elif name in final and not (name in _SHELL and final[name].unbound):
                 self._follow(final[name], certainty, step)
             elif name in _SHELL and name in body.names:
                 opaque = Opaque(name, step.node.place.line, served=False)
@@ -212,14 +219,31 @@ class Walk:
                 return
         if not self.graph.stars:
             self.undefined.setdefault(name, step.node.place)
-        if self._starred:
-            return  # all of them are known, with the shortest chain
-        self._starred = True
-        surest: Certainty = certainty if len(self.graph.stars) == 1 else "possible"
-        for where, statement in self.graph.stars:
-            for imported in statement.imports:
-                if imported.name == "*":
-                    self._import(imported, where.cell, Evidence.of(step, surest, Link(name, where)))
+        elif name not in self._starred:
+            self._starred.add(name)
+            self._from_stars(name, step, certainty)
+
+    def _from_stars(self, name: str, step: Step, certainty: Certainty) -> None:
+        """Follow the last star import that brings a name, and those after it of which that is not known."""
+        alone = len(self.graph.stars) == 1
+        for where, imported in reversed(self._star_imports):
+            brings = self.exports(imported.module, name) if not imported.level else None
+            if brings is not False:
+                surest = certainty if brings or alone else "possible"
+                self._import(imported, where.cell, Evidence.of(step, surest, Link(name, where)))
+            if brings:
+                return
+
+    @cached_property
+    def _star_imports(self) -> list[tuple[Place, Imported]]:
+        return [
+            (where, i) for where, statement in self.graph.stars for i in statement.imports if i.name == "*"
+        ]
+
+    def _rebound(self, name: str, node: Node) -> bool:
+        """Tell whether a star import after the last binding of a name surely binds it again."""
+        later = (i for where, i in self._star_imports if where > node.place and not i.level)
+        return any(self.exports(imported.module, name) for imported in later)
 
     # Imports
 
@@ -314,7 +338,9 @@ class Walk:
 
     def _reached_modules(self) -> Iterator[tuple[str, Evidence]]:
         yield from ((module, one.evidence) for module, one in self.imports.items())
-        yield from ((top_of(file.partition("/")[0]), one) for file, one in self._loaded.items())
+        for file, evidence in self._loaded.items():
+            for path in as_imported(file, self.local.roots):
+                yield path.partition("/")[0].removesuffix(".py"), evidence
 
     def _run_change(self, change: Change, certainty: Certainty, evidence: Evidence | None) -> None:
         """Follow what making a change reads: nothing else of its statement, or of its function.

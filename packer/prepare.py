@@ -19,6 +19,7 @@ from nbslim.analyzer import (
     declared_distributions,
     declared_extras,
     declared_requirements,
+    exported,
     find_closure,
     find_environment,
     foreign_imports,
@@ -80,9 +81,7 @@ def install(found: Plan, python: Python, tools: Tools) -> Environment:
 
 def decided(found: Plan, installed: Installed) -> Plan:
     """Return the plan with its closure as the modules decide it that can be imported where the notebook runs."""
-    provides = importable(found.notebook, installed)
-    closure = find_closure(found.notebook, entries=tuple(found.closure.entry_points), provides=provides)
-    return replace(found, closure=closure)
+    return replace(found, closure=_closure(found.notebook, installed, tuple(found.closure.entry_points)))
 
 
 def analyze_notebook(
@@ -118,8 +117,13 @@ def analyze_in(
 
 def _settled_in(installed: Installed, notebook: Notebook, version: str, entries: Sequence[str]) -> Analysis:
     """Return the analysis of what is reachable where it is known which modules can be imported."""
-    closure = find_closure(notebook, entries=entries or None, provides=importable(notebook, installed))
+    closure = _closure(notebook, installed, entries)
     return settled(_planned(notebook, closure, version), closure, installed)
+
+
+def _closure(notebook: Notebook, installed: Installed, entries: Sequence[str]) -> Closure:
+    provides, exports = importable(notebook, installed), exported(installed)
+    return find_closure(notebook, entries=entries or None, provides=provides, exports=exports)
 
 
 def analyze_offline(path: Path, *, python: str | None = None, entries: Sequence[str] = ()) -> Analysis:

@@ -413,7 +413,8 @@ class Finder(Visitor):
         self.walk(module)
         self._pinned = pinned
         self._found.imports[before:] = [replace(one, bound=None) for one in self._found.imports[before:]]
-        self._found.names |= (scope.uses | scope.deferred) - scope.binds
+        read = (scope.uses | scope.deferred) - scope.binds
+        self._found.names |= {name for name in read if not self._locals.has(name)}
         if self._function is None:
             self.binds |= scope.binds
 
