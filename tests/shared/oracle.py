@@ -5,6 +5,7 @@ clean, so that hundreds take seconds.
 """
 
 from __future__ import annotations
+import __future__
 
 import contextlib
 import dis
@@ -129,7 +130,9 @@ def _run(cells: list[str]) -> dict[str, object]:
     main = types.ModuleType("__main__")
     sys.modules["__main__"] = main
     for number, cell in enumerate(cells, 1):
-        exec(compile(cell, f"<cell {number}>", "exec", dont_inherit=True), main.__dict__)
+        # nbslim makes annotations strings before it pickles; here they are strings from the beginning
+        flags = __future__.annotations.compiler_flag
+        exec(compile(cell, f"<cell {number}>", "exec", flags, dont_inherit=True), main.__dict__)
     pickled = cloudpickle.dumps(main.__dict__["predictor"])
     return {"pickled": pickled.hex(), "named": sorted(_named(main.__dict__["predictor"]))}
 
