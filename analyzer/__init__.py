@@ -7,13 +7,14 @@ from nbslim.analyzer.distributions import Installed, read_installed
 from nbslim.analyzer.errors import NbslimError, NotebookError, RequirementsError
 from nbslim.analyzer.existing import find_environment
 from nbslim.analyzer.imports import exported, foreign_imports, importable
+from nbslim.analyzer.known_distributions import module_of
 from nbslim.analyzer.local import as_imported
 from nbslim.analyzer.notebook import read_notebook
 from nbslim.analyzer.offline import declared_distributions
 from nbslim.analyzer.pickles import Pickled, read_model, read_pickle
 from nbslim.analyzer.reached import Reference
 from nbslim.analyzer.report import to_json, to_requirements, to_text
-from nbslim.analyzer.requirements import declared_requirements, module_of
+from nbslim.analyzer.requirements import declared_requirements
 from nbslim.analyzer.settle import settle_pickled
 from nbslim.analyzer.types import Analysis, Cell, Closure, Notebook, Place, Requirements, ServingEffect
 

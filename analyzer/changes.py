@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from nbslim.analyzer.evidence import Evidence
@@ -10,6 +10,7 @@ from nbslim.analyzer.graph import Change
 from nbslim.analyzer.held import named
 from nbslim.analyzer.hidden import EFFECTS, RANDOM, VARIABLES
 from nbslim.analyzer.names import top_of
+from nbslim.analyzer.outside import Outside
 from nbslim.analyzer.types import Certainty
 
 _EVERYWHERE = frozenset({"builtins", "codecs", "copyreg", "locale"})
@@ -88,3 +89,20 @@ class Served:
     def _readers(self, variable: str) -> list[str]:
         start = variable.partition("_")[0]
         return [name for name in self.libraries if name.upper() == start or name in VARIABLES.get(start, ())]
+
+
+def served_by(outside: Outside) -> Served:
+    """Return what changes may matter to, of all that was found so far."""
+    libraries: dict[str, Evidence] = {}
+    for module, evidence in outside.reached_modules():
+        known = libraries.get(top_of(module))
+        if known is None or evidence.rank < known.rank:
+            libraries[top_of(module)] = evidence
+    read = [(name, found[0]) for (_, r, name), found in outside.resources.items() if r.kind == "variable"]
+    mentions = [(m.name, step.certainty) for m, step in outside.mentions if m.function is not None]
+    return Served(libraries, outside.imports.keys(), _surest(read), _surest(mentions))
+
+
+def _surest(found: Iterable[tuple[str, Certainty]]) -> dict[str, Certainty]:
+    """Return the certainty of each name: certain where one of several is."""
+    return dict(sorted(found, key=lambda item: item[1], reverse=True))

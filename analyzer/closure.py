@@ -5,13 +5,17 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Sequence
 
+from nbslim.analyzer.builder import build_graph
 from nbslim.analyzer.errors import NotebookError
-from nbslim.analyzer.graph import Graph, build_graph
+from nbslim.analyzer.graph import Graph
+from nbslim.analyzer.implied import needed_imports
 from nbslim.analyzer.needs import needs
+from nbslim.analyzer.outside import Outside, Provides
 from nbslim.analyzer.program import Broken, Program, read_program
-from nbslim.analyzer.statement import Opaque
+from nbslim.analyzer.stars import Exported, StarImports
+from nbslim.analyzer.statement import Opaque, full_name
 from nbslim.analyzer.types import Closure, Need, Notebook, Place, ServingEffect
-from nbslim.analyzer.walk import Exported, Provides, Walk, full_name
+from nbslim.analyzer.walk import Walk
 
 ENTRIES = ("predictor", "validator")
 
@@ -34,28 +38,29 @@ def find_closure(
     for entry in entries or ENTRIES[:1]:
         if entry not in graph.final:
             raise _missing(notebook, entry, graph, program.broken)
-    walk = Walk(graph, program.local, provides, exports)
+    outside = Outside(graph, program.local, provides)
+    walk = Walk(graph, StarImports(graph, exports), outside)
     points = {name: graph.final[name] for name in entries or ENTRIES if name in graph.final}
     walk.run(points.values())
     for found_at in _may_bind_anything(program):
-        walk.opaque.setdefault(found_at, "possible")
+        outside.opaque.setdefault(found_at, "possible")
     _check_broken(walk, program.broken)
     _check_served(notebook, walk)
-    outside = needs(walk.resources, walk.imports)
+    needed = needs(outside.resources, outside.imports)
     return Closure(
         entry_points={name: node.place for name, node in points.items()},
-        imports=tuple(sorted(walk.all_imports(), key=lambda needed: needed.module)),
-        local_files=tuple(sorted(walk.local_imports)),
+        imports=tuple(sorted(needed_imports(outside), key=lambda one: one.module)),
+        local_files=tuple(sorted(outside.local_imports)),
         warnings=(*map(str, program.broken), *_warnings(notebook, walk)),
-        local_imports={file: tuple(sorted(found)) for file, found in sorted(walk.local_imports.items())},
+        local_imports={file: tuple(sorted(found)) for file, found in sorted(outside.local_imports.items())},
         local_roots=program.local.roots,
         effects=tuple(_effects(walk)),
-        files=outside.get("file", ()),
-        environment_variables=outside.get("variable", ()),
-        programs=outside.get("program", ()),
-        metadata=outside.get("metadata", ()),
-        entry_point_groups=outside.get("entry points", ()),
-        opaque=tuple(_opaque(walk)),
+        files=needed.get("file", ()),
+        environment_variables=needed.get("variable", ()),
+        programs=needed.get("program", ()),
+        metadata=needed.get("metadata", ()),
+        entry_point_groups=needed.get("entry points", ()),
+        opaque=tuple(_opaque(outside)),
     )
 
 
@@ -72,8 +77,8 @@ def _effects(walk: Walk) -> Iterator[ServingEffect]:
     yield from found.values()
 
 
-def _opaque(walk: Walk) -> Iterator[Need]:
-    for (place, opaque), certainty in sorted(walk.opaque.items(), key=lambda item: item[0][0]):
+def _opaque(outside: Outside) -> Iterator[Need]:
+    for (place, opaque), certainty in sorted(outside.opaque.items(), key=lambda item: item[0][0]):
         yield Need(opaque.what, place, certainty)
 
 
@@ -99,7 +104,7 @@ def _check_broken(walk: Walk, broken: Sequence[Broken]) -> None:
 
 def _check_served(notebook: Notebook, walk: Walk) -> None:
     """Raise for code that serving will surely run and that only works inside Jupyter."""
-    for (place, opaque), certainty in walk.opaque.items():
+    for (place, opaque), certainty in walk.outside.opaque.items():
         if certainty == "certain" and not opaque.served and opaque.what.strip("()") not in walk.graph.final:
             raise NotebookError(
                 f"{notebook.path.name}, {place}: {opaque.what} is not there where the function is served",
@@ -119,7 +124,7 @@ def _missing(notebook: Notebook, entry: str, graph: Graph, broken: Sequence[Brok
 
 
 def _warnings(notebook: Notebook, walk: Walk) -> Iterator[str]:
-    for place, opaque in walk.opaque:
+    for place, opaque in walk.outside.opaque:
         yield f"{notebook.path.name}, {place}: {opaque.what} cannot be followed; what it needs is not known"
     for name, place in sorted(walk.undefined.items()):
         yield f"{notebook.path.name}, {place}: {name} is used, and no cell defines it"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 
 class NbslimError(Exception):
     """The input or the machine is at fault, not nbslim.
@@ -26,3 +28,9 @@ class RequirementsError(NbslimError):
     """The notebook's requirements cannot be installed."""
 
     exit_code = 4
+
+
+def shown(text: str) -> str:
+    """Shorten a value for a message, and hide the password that its URL may hold."""
+    text = re.sub(r"//[^/@\s]+@", "//***@", " ".join(text.split()))
+    return text if len(text) <= 80 else f"{text[:77]}..."

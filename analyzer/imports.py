@@ -11,9 +11,8 @@ from nbslim.analyzer.exports import Exports
 from nbslim.analyzer.local import LocalModules
 from nbslim.analyzer.names import is_standard
 from nbslim.analyzer.program import read_program
-from nbslim.analyzer.statement import Imported
+from nbslim.analyzer.statement import Imported, full_name
 from nbslim.analyzer.types import CellImport, Notebook, Place
-from nbslim.analyzer.walk import full_name
 
 
 def cell_imports(notebook: Notebook, installed: Installed) -> tuple[CellImport, ...]:

@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from nbslim.analyzer.distributions import Installed, marker_environment
+from nbslim.analyzer.known_distributions import distribution_of
 from nbslim.analyzer.metadata import Distribution
 from nbslim.analyzer.names import SHARED, family, is_standard
-from nbslim.analyzer.requirements import distribution_of
 from nbslim.analyzer.types import Requirements
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name

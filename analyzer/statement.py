@@ -218,6 +218,11 @@ def named_import(text: str, line: int) -> Imported:
     return Imported(module, line, level=len(text) - len(module))
 
 
+def full_name(imported: Imported) -> str:
+    """Return module and name together: only the whole may tell which distribution a namespace package means."""
+    return imported.module if imported.name in (None, "*") else f"{imported.module}.{imported.name}"
+
+
 def _moved(whole: Body | Statement, line: int) -> dict[str, Any]:
     """Return the parts of `whole` that have a line, with that line set to `line`."""
     moved = {}

@@ -32,6 +32,11 @@ def alias(name: cst.ImportAlias) -> str | None:
     return dotted(name.asname.name) if name.asname else None
 
 
+def called(node: cst.BaseExpression) -> cst.BaseExpression:
+    """Return what a node calls, or the node itself where it is no call."""
+    return node.func if isinstance(node, cst.Call) else node
+
+
 def is_call(node: cst.CSTNode, name: str) -> bool:
     """Tell whether a node calls this name, however it is reached."""
     return isinstance(node, cst.Call) and last_part(node.func) == name

@@ -45,6 +45,11 @@ def shared(node: cst.CSTNode) -> Iterator[str]:
         yield from roots([node])
 
 
+def all_shared(nodes: Iterable[cst.CSTNode]) -> frozenset[str]:
+    """Return the names whose objects any of several values may be, hold or run through."""
+    return frozenset(name for node in nodes for name in shared(node))
+
+
 def _shared_by_call(node: cst.Call) -> Iterator[str]:
     if isinstance(node.func, cst.Attribute) and node.func.attr.value in _SHARING_METHODS:
         yield from shared(node.func.value)

@@ -1,6 +1,6 @@
 """The graph knows for each name where its value came from."""
 
-from nbslim.analyzer.graph import build_graph
+from nbslim.analyzer.builder import build_graph
 from nbslim.analyzer.syntax import statements
 
 

@@ -6,8 +6,8 @@ import pytest
 from hard_cases import read_cases, write_case
 from nbslim.analyzer.closure import find_closure
 from nbslim.analyzer.errors import NotebookError
+from nbslim.analyzer.known_distributions import module_of
 from nbslim.analyzer.notebook import read_notebook
-from nbslim.analyzer.requirements import module_of
 
 CASES = read_cases("hard-cases.json", "more-cases.json")
 
