@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
+from nbslim.analyzer.made import Contents
 from nbslim.analyzer.reached import Reference, references
 from nbslim.analyzer.types import Place
-from nbslim.analyzer.unpickler import Contents, unpickle
+from nbslim.analyzer.unpickler import unpickle
 
 _ZIP = b"PK\3\4"
 _COMPRESSED: dict[bytes, Callable[[IO[bytes]], IO[bytes]]] = {

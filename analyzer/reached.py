@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from nbslim.analyzer.made import STATE, Global, Made
 from nbslim.analyzer.names import family, is_standard
-from nbslim.analyzer.unpickler import STATE, Global, Made
 
 Libraries = frozenset[str]
 """Of the objects around a name, by what tells their distributions: `sklearn`, `google.cloud.storage`."""

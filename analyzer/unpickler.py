@@ -6,93 +6,17 @@ import pickletools
 import re
 from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from importlib.util import resolve_name
 from typing import IO, Any
 
 from nbslim.analyzer.arrays import follows, skip_array
+from nbslim.analyzer.made import DATA, STATE, Contents, Global, Made
 from nbslim.analyzer.names import is_standard
+from nbslim.analyzer.stack import Stack
 from nbslim.analyzer.types import Place
 
-# Calls whose first argument names a module that they import; cloudpickle's `subimport` is told by its name alone,
-# because others carry cloudpickle inside (`joblib.externals.cloudpickle.cloudpickle`).
-_IMPORTERS = frozenset(
-    {("builtins", "__import__"), ("importlib", "__import__"), ("importlib", "import_module")},
-)
-_CODE_MAKERS = frozenset({"_make_function", "_make_skeleton_class", "_make_skeleton_enum"})
-_PICKLES = frozenset({"dump", "dumps", "CloudPickler", "Pickler", "register_pickle_by_value"})
 _FILE = re.compile(r"[^\0\n]{1,200}\.\w{1,10}")
-_EFFECTS = "nbslim.runtime.effects"
 _CELL = re.compile(r"<cell (\d+)>")
-_MARK = object()
-
-DATA = object()
-"""Stands for numbers, bytes and whatever else names nothing."""
-STATE = object()
-"""The key of what an object's state is set from."""
-
-
-@dataclass(frozen=True)
-class Global:
-    """A name in a module; without a name, the module itself."""
-
-    module: str
-    name: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.module}.{self.name}" if self.name else self.module
-
-    @property
-    def imports(self) -> bool:
-        """Whether a call of it imports the module that its first argument names."""
-        carried = self.name == "subimport" and "cloudpickle" in self.module.split(".")
-        return carried or (self.module, self.name) in _IMPORTERS
-
-    @property
-    def is_picklers_own(self) -> bool:
-        """Whether pickling alone put it there: that the notebook was pickled says nothing of the notebook."""
-        if self.module == _EFFECTS:
-            return True
-        return (
-            self.module.partition(".")[0] == "cloudpickle" and bool(self.name) and self.name not in _PICKLES
-        )
-
-    @property
-    def makes_code(self) -> bool:
-        """Whether a call of it makes a function or class that the notebook defines."""
-        return self.is_picklers_own and self.name in _CODE_MAKERS
-
-
-class Made:
-    """An object that loading makes: `maker` is its class or what else of a library makes it; `parts` lie in it."""
-
-    __slots__ = ("length", "maker", "parts")
-
-    def __init__(self, maker: Global | None = None) -> None:
-        self.maker = maker
-        self.length = 0
-        self.parts: list[tuple[Any, Any]] = []
-
-    def add(self, key: Any, value: Any) -> None:
-        """Keep `value` under `key`, unless it is data."""
-        if value is not DATA:
-            self.parts.append((key, value))
-
-    def get(self, key: Any) -> Any:
-        """Return the last value under `key`, or None."""
-        return next((value for known, value in reversed(self.parts) if known == key), None)
-
-
-@dataclass(frozen=True)
-class Contents:
-    """What a pickle makes, the modules that it imports, and where the notebook's functions start that it carries."""
-
-    root: Any
-    modules: frozenset[str]
-    functions: frozenset[Place]
-    files: frozenset[str]
-    """Texts that look like names of files."""
-
 
 Inside = Callable[[bytes], list[Contents]]
 """Gives the contents of the pickles that some bytes hold."""
@@ -117,18 +41,17 @@ def unpickle(stream: IO[bytes], inside: Inside) -> Contents:
     )
 
 
-class _Machine:
-    """The stack and the memo, with what the opcodes do to them."""
+class _Machine(Stack):
+    """What opcodes do that name modules, call or read on; it keeps what the pickle tells on the way."""
 
     def __init__(self, stream: IO[bytes], inside: Inside) -> None:
+        super().__init__()
         self.modules: set[str] = set()
         self.functions: set[Place] = set()
         self.files: set[str] = set()
         self.root: Any = DATA
         self._stream = stream
         self._inside = inside
-        self._stack: list[Any] = []
-        self._memo: dict[int, Any] = {}
         self._protocol = 0
 
     def step(self, opcode: pickletools.OpcodeInfo, argument: Any) -> None:
@@ -138,13 +61,13 @@ class _Machine:
             return
         for kind in reversed(opcode.stack_before):
             if kind is pickletools.stackslice:
-                self._pop_to_mark()
+                self.pop_to_mark()
             elif kind is not pickletools.markobject:
-                self._stack.pop()
+                self.items.pop()
         literal = argument if isinstance(argument, (str, int)) and not opcode.stack_before else DATA
         if isinstance(literal, str):
             literal = self._text(literal)
-        self._stack += [literal] * len(opcode.stack_after)
+        self.items += [literal] * len(opcode.stack_after)
 
     def _text(self, text: str) -> Any:
         """Return a text; where it is a pickle in base64, return that."""
@@ -153,27 +76,8 @@ class _Machine:
         held = self._held(text.encode()) if text.startswith("gA") else DATA
         return text if held is DATA else held
 
-    def _pop_to_mark(self) -> tuple[Any, ...]:
-        items = []
-        while (item := self._stack.pop()) is not _MARK:
-            items.append(item)
-        return tuple(reversed(items))
-
-    def mark(self, _: Any) -> None:
-        self._stack.append(_MARK)
-
     def stop(self, _: Any) -> None:
-        self.root = self._stack.pop()
-
-    def pop(self, _: Any) -> None:
-        """Drop what was made; a call of two whose result nobody wants sets the state of the first to the second."""
-        made = self._stack.pop()
-        arguments = made.get("arguments") if isinstance(made, Made) else None
-        if isinstance(arguments, tuple) and len(arguments) == 2 and isinstance(arguments[0], Made):
-            arguments[0].add(STATE, arguments[1])
-
-    def duplicate(self, _: Any) -> None:
-        self._stack.append(self._stack[-1])
+        self.root = self.items.pop()
 
     def protocol(self, version: int) -> None:
         self._protocol = version
@@ -181,70 +85,11 @@ class _Machine:
     def extension(self, code: int) -> None:
         raise ValueError(f"extension code {code} stands for a name that only its registry knows")
 
-    def get(self, index: int) -> None:
-        self._stack.append(self._memo[index])
-
-    def put(self, index: int) -> None:
-        self._memo[index] = self._stack[-1]
-
-    def memoize(self, _: Any) -> None:
-        self._memo[len(self._memo)] = self._stack[-1]
-
     def bytes_(self, data: Any) -> None:
-        self._stack.append(self._held(bytes(data)))
-
-    def tuple_of(self, count: int) -> None:
-        items = tuple(self._stack.pop() for _ in range(count))
-        self._stack.append(items[::-1])
-
-    def tuple_to_mark(self, _: Any) -> None:
-        self._stack.append(self._pop_to_mark())
-
-    def container(self, _: Any) -> None:
-        self._stack.append(Made())
-
-    def list_to_mark(self, _: Any) -> None:
-        items = self._pop_to_mark()
-        self._stack.append(Made())
-        self._append(items)
-
-    def dict_to_mark(self, _: Any) -> None:
-        items = self._pop_to_mark()
-        self._stack.append(Made())
-        self._set_items(items)
-
-    def append(self, _: Any) -> None:
-        self._append((self._stack.pop(),))
-
-    def append_to_mark(self, _: Any) -> None:
-        self._append(self._pop_to_mark())
-
-    def set_item(self, _: Any) -> None:
-        value, key = self._stack.pop(), self._stack.pop()
-        self._set_items((key, value))
-
-    def set_items_to_mark(self, _: Any) -> None:
-        self._set_items(self._pop_to_mark())
-
-    def _append(self, items: tuple[Any, ...]) -> None:
-        target = self._stack[-1]
-        if not isinstance(target, Made):
-            return
-        for index, item in enumerate(items, target.length):
-            if isinstance(item, (Made, Global, tuple)):  # a list of numbers or texts may be long
-                target.parts.append((index, item))
-        target.length += len(items)
-
-    def _set_items(self, items: tuple[Any, ...]) -> None:
-        target = self._stack[-1]
-        if isinstance(target, Made):
-            for key, value in zip(items[::2], items[1::2]):
-                target.add(key, value)
-                if isinstance(key, (Made, Global, tuple)):
-                    target.parts.append((None, key))
+        self.items.append(self._held(bytes(data)))
 
     def build(self, _: Any) -> None:
-        state, target = self._stack.pop(), self._stack[-1]
+        state, target = self.items.pop(), self.items[-1]
         if isinstance(target, Made):
             target.add(STATE, state)
             if follows(target):
@@ -258,15 +103,15 @@ class _Machine:
 
     def persistent(self, _: Any) -> None:
         made = Made()
-        made.add(None, self._stack.pop())
-        self._stack.append(made)
+        made.add(None, self.items.pop())
+        self.items.append(made)
 
     def global_(self, argument: str) -> None:
         module, _, name = argument.partition(" ")
         self._push_global(module, name)
 
     def stack_global(self, _: Any) -> None:
-        name, module = self._stack.pop(), self._stack.pop()
+        name, module = self.items.pop(), self.items.pop()
         if {type(module), type(name)} != {str}:
             raise ValueError("a global whose module is not spelled out")
         self._push_global(module, name)
@@ -275,7 +120,7 @@ class _Machine:
         if self._protocol < 3:  # older protocols write Python 2's names, which the unpickler translates
             module, name = NAME_MAPPING.get((module, name), (module, name))
             module = IMPORT_MAPPING.get(module, module)
-        self._stack.append(self._named(Global(module, name)))
+        self.items.append(self._named(Global(module, name)))
 
     def _named(self, found: Global) -> Global:
         if not found.is_picklers_own:
@@ -283,22 +128,22 @@ class _Machine:
         return found
 
     def instance(self, argument: str) -> None:
-        arguments = self._pop_to_mark()
+        arguments = self.pop_to_mark()
         self.global_(argument)
-        self._call(self._stack.pop(), arguments)
+        self._call(self.items.pop(), arguments)
 
     def object_(self, _: Any) -> None:
-        function, *arguments = self._pop_to_mark()
+        function, *arguments = self.pop_to_mark()
         self._call(function, tuple(arguments))
 
     def reduce(self, _: Any) -> None:
-        arguments, function = self._stack.pop(), self._stack.pop()
+        arguments, function = self.items.pop(), self.items.pop()
         self._call(function, arguments)
 
     def new_with_names(self, _: Any) -> None:
-        names, arguments, function = self._stack.pop(), self._stack.pop(), self._stack.pop()
+        names, arguments, function = self.items.pop(), self.items.pop(), self.items.pop()
         self._call(function, arguments)
-        self._stack[-1].add(None, names)
+        self.items[-1].add(None, names)
 
     def _call(self, function: Any, arguments: Any) -> None:
         given = arguments if isinstance(arguments, tuple) else ()
@@ -307,16 +152,16 @@ class _Machine:
         self.functions.update(_code_places(given))
         if isinstance(function, Global) and given and isinstance(given[0], str):
             if function.imports:
-                self._stack.append(self._named(Global(_absolute(*given[:2]))))
+                self.items.append(self._named(Global(_absolute(*given[:2]))))
                 return
             if (function.module, function.name) == ("_codecs", "encode"):  # bytes, in protocols before 3
-                self._stack.append(self._held(given[0].encode("latin-1", "replace")))
+                self.items.append(self._held(given[0].encode("latin-1", "replace")))
                 return
         made = Made(_maker(function, given))
         if made.maker is not function:
             made.add(None, function)
         made.add("arguments", arguments)
-        self._stack.append(made)
+        self.items.append(made)
 
     def _held(self, data: bytes) -> Any:
         """Return the pickles inside `data` as an object with these parts."""

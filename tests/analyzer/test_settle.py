@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 from nbslim.analyzer.closure import find_closure
+from nbslim.analyzer.made import Global
 from nbslim.analyzer.pickles import Pickled
 from nbslim.analyzer.reached import Reference
 from nbslim.analyzer.settle import settle, settle_pickled
 from nbslim.analyzer.types import Cell, Closure, Link, Need, NeededImport, Notebook, Place, ServingEffect
-from nbslim.analyzer.unpickler import Global
 
 ENTRY = Link("predictor", Place(1, 1))
 
