@@ -51,20 +51,22 @@ class FlowVisitor(Visitor):
 
     # Parts that may not run
 
-    def visit_Try(self, node: cst.Try) -> bool:
+    def visit_Try(self, node: cst.Try | cst.TryStar) -> bool:
         guarded = any(catches_import_errors(handler) for handler in node.handlers)
         before = self.context.instead_of
         with self.context.optionally(guarded):
             self.walk(node.body)
             if node.orelse:
                 self.walk(node.orelse)
-        self.context.instead_of = imported_in(node.body) if guarded else before
+        self.context.instead_of = before + imported_in(node.body) if guarded else before
         for handler in node.handlers:
             self.walk(handler)
         self.context.instead_of = before
         if node.finalbody:
             self.walk(node.finalbody)
         return False
+
+    visit_TryStar = visit_Try
 
     def visit_With(self, node: cst.With) -> bool:
         for item in node.items:

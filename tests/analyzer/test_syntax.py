@@ -1,6 +1,7 @@
 """A cell's text becomes statements that say what it binds, reads, changes and imports."""
 
 import json
+import sys
 from pathlib import Path
 from textwrap import dedent
 
@@ -276,3 +277,40 @@ def test_odd_cells_are_read_if_this_python_reads_them(source):
             statements(source)
     else:
         statements(source)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="except* is newer")
+def test_group_of_errors_guards_imports_in_a_function_too():
+    statement = one(
+        """
+        def f():
+            try:
+                import a
+            except* ImportError:
+                import b
+        """
+    )
+    assert [(i.module, i.optional, i.instead_of) for i in statement.body.imports] == [
+        ("a", True, ()),
+        ("b", False, ("a",)),
+    ]
+
+
+def test_what_is_tried_last_is_instead_of_all_before():
+    statement = one(
+        """
+        def f():
+            try:
+                import a
+            except ImportError:
+                try:
+                    import b
+                except ImportError:
+                    import c
+        """
+    )
+    assert [(i.module, i.instead_of) for i in statement.body.imports] == [
+        ("a", ()),
+        ("b", ("a",)),
+        ("c", ("a", "b")),
+    ]
