@@ -18,8 +18,8 @@ from nbslim.analyzer.types import Cell, Notebook
 from oracle import STUBS, Observed, Oracle
 from programs import programs
 
-NOT_YET: frozenset[str] = frozenset()
-"""What the grammar leaves out, by its name in `Writer`, until the closure follows it."""
+LEAVE_MODULES_ALONE = frozenset({"changed imports"})
+"""For cells that are unrelated to others: what changes an object of a library is not, if others use that library."""
 
 NAMES = re.compile(r"\b[a-z]\d\w*\b(?<!\bm\d)")
 TRICKY = [
@@ -78,7 +78,7 @@ def oracle(tmp_path_factory):
 
 
 @some
-@given(programs(exclude=NOT_YET), st.data())
+@given(programs(), st.data())
 def test_new_names_change_nothing(program, data):
     before = sorted({name for cell in program.cells for name in NAMES.findall(cell)})
     after = data.draw(st.permutations([*TRICKY, *(f"name{number}" for number in range(len(before)))]))
@@ -88,7 +88,7 @@ def test_new_names_change_nothing(program, data):
 
 
 @some
-@given(programs(exclude=NOT_YET), st.data())
+@given(programs(), st.data())
 def test_spelling_of_names_changes_nothing(program, data):
     def spell(name):
         # A full-width letter is the plain one in the form in which Python compares names.
@@ -107,7 +107,7 @@ def test_order_of_independent_cells_changes_nothing(one, other, data):
 
 
 @some
-@given(programs(), programs(suffix="_b", predictor=False), st.data())
+@given(programs(), programs(suffix="_b", predictor=False, exclude=LEAVE_MODULES_ALONE), st.data())
 def test_unrelated_cells_change_nothing(program, other, data):
     more = [*other.cells, "import unused, unused.part as part\nfrom unused import thing", "print('done')"]
     assert found(interleaved(data.draw, program.cells, more)) == found(program.cells)
@@ -134,7 +134,7 @@ def test_another_use_removes_nothing(program, data):
 
 
 @settings(some, max_examples=EXAMPLES)
-@given(program=programs(exclude=NOT_YET))
+@given(program=programs())
 def test_closure_agrees_with_execution(oracle, program):
     observed = oracle.observe(program.cells)
     assume(isinstance(observed, Observed))  # few do not run to their end
