@@ -2,7 +2,7 @@
 
 from nbslim.analyzer.absent import leads_out
 from nbslim.analyzer.analysis import analyze, declared_extras
-from nbslim.analyzer.closure import find_closure, imported_modules
+from nbslim.analyzer.closure import find_closure
 from nbslim.analyzer.distributions import Installed, read_installed
 from nbslim.analyzer.errors import NbslimError, NotebookError, RequirementsError
 from nbslim.analyzer.existing import find_environment
@@ -42,7 +42,6 @@ __all__ = [
     "find_environment",
     "foreign_imports",
     "importable",
-    "imported_modules",
     "leads_out",
     "module_of",
     "read_installed",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from nbslim.analyzer.absent import absent
@@ -71,16 +71,8 @@ def analyze(
     evidence = _spread(direct, requirers)
     imports = cell_imports(notebook, installed)
     assumed = _foreign(before or closure, installed)
-    warnings = (
-        *notebook.warnings,
-        *closure.warnings,
-        *requirements.warnings,
-        *_missing(notebook, needed, installed),
-        *missing_by_name(notebook, closure, installed),
-        *_rivals(notebook, needed, installed),
-        *_in_place(notebook, evidence, installed),
-        *absent(notebook, closure),
-    )
+    told = (*notebook.warnings, *closure.warnings, *requirements.warnings)
+    doubts = _doubts(notebook, closure, installed, needed, evidence)
     return Analysis(
         notebook=notebook.path.name,
         python=python,
@@ -90,7 +82,7 @@ def analyze(
             for name in sorted(evidence)
         ),
         dropped=tuple(_dropped(evidence, imports, assumed, requirements, installed)),
-        warnings=tuple(dict.fromkeys(warnings)),
+        warnings=tuple(dict.fromkeys((*told, *doubts))),
         imports=imports,
         effects=closure.effects,
         files=closure.files,
@@ -245,6 +237,21 @@ def _serving(
         chains=evidence.chains,
         undeclared_by=tuple(sorted(importer for importer, found in undeclared.items() if name in found)),
     )
+
+
+def _doubts(
+    notebook: Notebook,
+    closure: Closure,
+    installed: Installed,
+    needed: Collection[NeededImport],
+    kept: Iterable[str],
+) -> Iterator[str]:
+    """Yield what is not there and what may not be as it seems, where serving needs it."""
+    yield from _missing(notebook, needed, installed)
+    yield from missing_by_name(notebook, closure, installed)
+    yield from _rivals(notebook, needed, installed)
+    yield from _in_place(notebook, kept, installed)
+    yield from absent(notebook, closure)
 
 
 def _missing(notebook: Notebook, needed: Iterable[NeededImport], installed: Installed) -> Iterator[str]:

@@ -6,9 +6,10 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from nbslim.analyzer.calls import Calls, Done
+from nbslim.analyzer.constants import files_named
 from nbslim.analyzer.effects import changes_made
 from nbslim.analyzer.graph import Change, Graph, Node
-from nbslim.analyzer.held import files_named, named
+from nbslim.analyzer.held import named
 from nbslim.analyzer.sharing import Sharing
 from nbslim.analyzer.statement import Condition, Statement
 from nbslim.analyzer.types import Place

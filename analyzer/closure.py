@@ -13,7 +13,7 @@ from nbslim.analyzer.needs import needs
 from nbslim.analyzer.outside import Outside, Provides
 from nbslim.analyzer.program import Broken, Program, read_program
 from nbslim.analyzer.stars import Exported, StarImports
-from nbslim.analyzer.statement import Opaque, full_name
+from nbslim.analyzer.statement import Opaque
 from nbslim.analyzer.types import Closure, Need, Notebook, Place, ServingEffect
 from nbslim.analyzer.walk import Walk
 
@@ -86,12 +86,6 @@ def _may_bind_anything(program: Program) -> Iterator[tuple[Place, Opaque]]:
     """Yield the constructs of the cells themselves that may bind any name, reached or not."""
     for cell, statement in program.statements:
         yield from ((Place(cell, one.line), one) for one in statement.opaque if one.binds)
-
-
-def imported_modules(notebook: Notebook) -> frozenset[str]:
-    """Return the dotted names of all that any cell imports, reachable or not, local modules left out."""
-    program = read_program(notebook)
-    return frozenset(full_name(i) for i in program.imports if not i.level and not program.local.files(i))
 
 
 def _check_broken(walk: Walk, broken: Sequence[Broken]) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+
+_FILE = re.compile(r"[\w./\\-]*\w\.[A-Za-z]\w{0,9}")
 
 MOST = 32
 """Alternatives of one text that are worth following, such as those that a loop runs through."""
@@ -43,3 +46,8 @@ def resolved(text: Text, texts_of: Callable[[Variable], tuple[str, ...]]) -> lis
 def spelled(text: Text) -> str | None:
     """Return a text without variables; None for one that has some."""
     return "".join(map(str, text)) if not any(isinstance(part, Variable) for part in text) else None
+
+
+def files_named(texts: Iterable[str | None]) -> set[str]:
+    """Return those texts that look like names of files."""
+    return {text for text in texts if text is not None and _FILE.fullmatch(text)}

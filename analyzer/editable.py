@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from nbslim.analyzer.parsing import parsed
 from nbslim.analyzer.types import Origin
 
 _DEPTH = 3
@@ -62,9 +63,8 @@ def top_levels(folder: Path, depth: int = _DEPTH) -> Iterator[tuple[str, str]]:
 
 def folder_of(origin: Origin) -> Path:
     """Return the folder that a `file:` URL names."""
-    # takes longer to import than an environment takes to read, and few have anything editable
-    from urllib.parse import urlsplit  # noqa: PLC0415
-    from urllib.request import url2pathname  # noqa: PLC0415
+    from urllib.parse import urlsplit  # noqa: PLC0415 - few environments have anything editable, and ...
+    from urllib.request import url2pathname  # noqa: PLC0415 - ... this takes longer than reading one
 
     return Path(url2pathname(urlsplit(origin.url).path))
 
@@ -72,10 +72,10 @@ def folder_of(origin: Origin) -> Path:
 def _mapped(finder: Path) -> Iterator[tuple[str, str]]:
     """Yield modules with their files as a build backend's import hook maps them, by its literals alone."""
     try:
-        tree = ast.parse(finder.read_text("utf-8"))
-    except (OSError, ValueError, SyntaxError):
+        tree = parsed(finder.read_bytes())
+    except OSError:
         return
-    for node in ast.walk(tree):
+    for node in ast.walk(tree) if tree else ():
         for name, path in _pairs(node):
             if all(map(str.isidentifier, name.split("."))) and (file := _file(path)):
                 yield name, file

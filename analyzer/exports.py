@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ast
-import warnings
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
+
+from nbslim.analyzer.parsing import parsed
 
 Locate = Callable[[str], "Path | None"]
 """Finds the source of a module."""
@@ -53,11 +54,10 @@ class _Names:
 
 def _names(source: Path | None) -> _Names | None:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return None if source is None else _Names(ast.parse(source.read_bytes()))
-    except (OSError, SyntaxError, ValueError, RecursionError):
+        tree = parsed(source.read_bytes()) if source else None
+    except OSError:
         return None
+    return _Names(tree) if tree else None
 
 
 def _assigns_all(node: ast.Assign | ast.AugAssign | ast.AnnAssign) -> bool:

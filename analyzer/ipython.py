@@ -11,7 +11,7 @@ def translated(cell: str) -> str:
     """Return `cell` with its magics, shell lines and help requests as calls, each on the line where it stood."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about line ends that are not Python's
-        return str(_LineKeeper().transform_cell(cell))  # type: ignore[no-untyped-call, unused-ignore]
+        return str(_LineKeeper().transform_cell(cell))  # type: ignore[no-untyped-call, unused-ignore] # untyped in some
 
 
 class _LineKeeper(TransformerManager):  # type: ignore[misc, unused-ignore] # some releases of IPython ship no types

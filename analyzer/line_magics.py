@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ast
 import re
-import warnings
 from collections.abc import Iterator
+
+from nbslim.analyzer.parsing import parsed, parses
 
 # Magics that run the statement that they are given, each with the letters of its options that take a value.
 STATEMENT_MAGICS = {
@@ -54,21 +55,6 @@ def timed(python: str, argument: str) -> str:
     first = f" {setup};" if setup else ""
     candidates = (f"class {_SCOPE}:\n{first}{body}", f"class {_SCOPE}:\n{body}", f"\n{python}")
     return next(filter(parses, candidates), candidates[-1])
-
-
-def parses(python: str) -> bool:
-    """Tell whether a text is Python."""
-    return parsed(python) is not None
-
-
-def parsed(python: str) -> ast.Module | None:
-    """Return the syntax tree of a text, or None if it is no Python."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a user's odd escape sequence
-            return ast.parse(python)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
 
 
 def _calls(tree: ast.Module) -> Iterator[tuple[ast.Call, str, str]]:

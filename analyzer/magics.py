@@ -9,7 +9,8 @@ from getopt import GetoptError, getopt
 
 from nbslim.analyzer import cell_magics
 from nbslim.analyzer.installs import asked, logical_lines, words
-from nbslim.analyzer.line_magics import expanded, parses, timed
+from nbslim.analyzer.line_magics import expanded, timed
+from nbslim.analyzer.parsing import parses
 
 # IPython lets these stand without their % in a cell of one line.
 _AUTOMAGIC = re.compile(

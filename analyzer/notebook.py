@@ -10,9 +10,9 @@ from typing import Any
 
 from nbslim.analyzer.documents import cells_of, read_document
 from nbslim.analyzer.errors import NotebookError
-from nbslim.analyzer.line_magics import parses
 from nbslim.analyzer.loading import loaded
 from nbslim.analyzer.magics import Transformed, Written, to_python
+from nbslim.analyzer.parsing import parses
 from nbslim.analyzer.types import Cell, Notebook
 
 _SKIPPED = "skip-execution"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from nbslim.analyzer.held import named
 from nbslim.analyzer.local import LocalModules
-from nbslim.analyzer.statement import Imported, Statement
+from nbslim.analyzer.statement import Statement
 from nbslim.analyzer.syntax import Aliases, statements
 from nbslim.analyzer.types import Cell, Notebook, Place
 
@@ -51,11 +51,6 @@ class Program:
     statements: tuple[tuple[int, Statement], ...]
     broken: tuple[Broken, ...]
     local: LocalModules
-
-    @property
-    def imports(self) -> Iterator[Imported]:
-        """All that any statement imports, at once or later."""
-        return (i for _, s in self.statements for i in (*s.imports, *s.body.imports))
 
 
 def read_program(notebook: Notebook) -> Program:
@@ -105,9 +100,8 @@ def _statements(cell: Cell, local: LocalModules, aliases: Aliases) -> list[State
 
 def _executed(python: str) -> Iterator[tuple[str, int]]:
     """Yield the scripts that lines of a cell read and execute, each with its line."""
-    for number, line in (
-        enumerate(python.split("\n"), start=1) if "exec" in python or "run_path" in python else ()
-    ):
+    lines = python.split("\n") if "exec" in python or "run_path" in python else []
+    for number, line in enumerate(lines, start=1):
         if (script := _EXECUTES.match(line)) and not script[1].startswith("/"):
             yield script[1], number
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ast
-import warnings
 from collections.abc import Iterator
 from typing import Any
 
 from nbslim.analyzer.errors import NotebookError, shown
+from nbslim.analyzer.parsing import parsed
 from nbslim.analyzer.types import Cell, Notebook, Place, Requirements
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
@@ -28,13 +28,8 @@ def from_cells(notebook: Notebook) -> Requirements | None:
 
 
 def _assigned(cell: Cell) -> Iterator[ast.expr]:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a user's odd escape sequence
-            body = ast.parse(cell.python).body
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return  # the scan reports it
-    for statement in body:
+    tree = parsed(cell.python)
+    for statement in tree.body if tree else ():  # that it is no Python is reported by whoever reads the whole
         targets = (
             statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
         )

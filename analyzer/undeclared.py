@@ -16,6 +16,7 @@ from pathlib import Path
 
 from nbslim.analyzer.distributions import Installed, Located
 from nbslim.analyzer.names import is_standard, top_of
+from nbslim.analyzer.parsing import parsed
 
 BOUND = 3000
 """How many modules are read at most, the nearest first."""
@@ -125,10 +126,8 @@ def _names(listed: bytes) -> Iterator[str]:
 
 def _certain_imports(file: str) -> set[str]:
     """Return the top-level modules that a file imports outside all else: a line may stand in a text."""
-    try:
-        body = ast.parse(_read(file)).body
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return set()
+    tree = parsed(_read(file))
+    body = tree.body if tree else []
     names = {top_of(alias.name) for node in body if isinstance(node, ast.Import) for alias in node.names}
     froms = {top_of(node.module) for node in body if isinstance(node, ast.ImportFrom) and node.module}
     return names | froms

@@ -8,9 +8,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from nbslim.analyzer.changes import served_by
+from nbslim.analyzer.constants import files_named
 from nbslim.analyzer.evidence import Evidence, Step
 from nbslim.analyzer.graph import Change, Graph, Node
-from nbslim.analyzer.held import files_named, named
+from nbslim.analyzer.held import named
 from nbslim.analyzer.outside import Outside
 from nbslim.analyzer.stars import StarImports
 from nbslim.analyzer.statement import Body, Imported, Opaque, Statement

@@ -273,9 +273,8 @@ def _json_text(analysis: Analysis) -> str:
 
 def _pack(options: argparse.Namespace, out: TextIO, err: TextIO) -> None:
     _need_linux("pack")
-    # analyze is to answer at once, without what running a notebook takes
-    from nbslim.packer.pack import Options, pack  # noqa: PLC0415
-    from nbslim.packer.summary import summary  # noqa: PLC0415
+    from nbslim.packer.pack import Options, pack  # noqa: PLC0415 - analyze does without what running takes
+    from nbslim.packer.summary import summary  # noqa: PLC0415 - so does it without this
 
     chosen = Options(
         options.notebook, options.tag, options.engine, options.python, _settings(options),

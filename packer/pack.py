@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from nbslim.analyzer import Analysis, NotebookError, ServingEffect
+from nbslim.analyzer import Analysis, Installed, NotebookError, ServingEffect
 from nbslim.packer import buildah
 from nbslim.packer.bundle import LocalModules, add_data, leave_bundle, write_manifest
 from nbslim.packer.distributions import total_bytes
@@ -93,6 +93,7 @@ class _Job:
     stage: Stage
     cache: Path
     environment: Environment
+    installed: Installed
     runtime: Path
     interpreter: Interpreter
 
@@ -123,8 +124,19 @@ def _prepare(
     environment = install(found, python, tools)
     runtime = make_runtime(python, runtime_requirements(), cache=tools.cache, run=tools.uv)
     interpreter = describe(str(python.executable), root=tools.root, run=tools.ask)
-    found = decided(found, installed_in(environment, found.requirements))
-    return _Job(options, engine, found, workspace, stage, cache, environment, runtime, interpreter)
+    installed = installed_in(environment, found.requirements)
+    return _Job(
+        options,
+        engine,
+        decided(found, installed),
+        workspace,
+        stage,
+        cache,
+        environment,
+        installed,
+        runtime,
+        interpreter,
+    )
 
 
 def full_reference(tag: str) -> str:
@@ -160,11 +172,9 @@ def _name(found: Plan) -> str:
 
 
 def _execute(job: _Job) -> Execution:
-    installed = installed_in(job.environment, job.found.requirements)
-
     def choose() -> tuple[ServingEffect, ...]:
         pickled = read_bundle(job.found, job.workspace)
-        return made_again(job.notebook, settled_closure(job.found.closure, installed, pickled).effects)
+        return made_again(job.notebook, settled_closure(job.found.closure, job.installed, pickled).effects)
 
     readable = [job.environment.folder, job.runtime]
     if job.stage.tools.root == Path("/"):
@@ -184,7 +194,7 @@ def _execute(job: _Job) -> Execution:
 def _slim(job: _Job, execution: Execution) -> Rung:
     workspace, closure = job.workspace, job.found.closure
     pickled = read_bundle(job.found, workspace)
-    installed = installed_in(job.environment, job.found.requirements)
+    installed = job.installed
     modules = workspace.bundle / "modules"
     local = LocalModules(workspace.work, modules, execution.local_modules, closure.local_roots)
     local.add_files(closure.local_files)

@@ -91,15 +91,15 @@ def analyze_notebook(
 
     Raises NotebookError, and RequirementsError for a Python that is not here or requirements that do not install.
     """
-    # takes a tenth of the time that an analysis without a new environment has
-    from nbslim.packer.tools import Tools  # noqa: PLC0415
+    from nbslim.packer.tools import Tools  # noqa: PLC0415 - an analysis without a new environment has no time for it
 
     found, tools = plan(path, python, entries), Tools(cache_folder(os.environ))
     interpreter = tools.find(found.version)
     count = len(found.requirements.specifiers)
     log(f"{path.name}: resolving {count} requirements for Python {interpreter.version}")
     installed = installed_in(install(found, interpreter, tools), found.requirements)
-    return _settled_in(installed, found.notebook, found.version, entries)
+    found = decided(found, installed)
+    return settled(found, found.closure, installed)
 
 
 def analyze_in(
@@ -112,13 +112,9 @@ def analyze_in(
     existing = find_environment(environment)
     notebook = read_notebook(path)
     version = _version(notebook, python or existing.python)
-    return _settled_in(read_installed(existing.site_packages, python=version), notebook, version, entries)
-
-
-def _settled_in(installed: Installed, notebook: Notebook, version: str, entries: Sequence[str]) -> Analysis:
-    """Return the analysis of what is reachable where it is known which modules can be imported."""
-    closure = _closure(notebook, installed, entries)
-    return settled(_planned(notebook, closure, version), closure, installed)
+    installed = read_installed(existing.site_packages, python=version)
+    found = _planned(notebook, _closure(notebook, installed, entries), version)
+    return settled(found, found.closure, installed)
 
 
 def _closure(notebook: Notebook, installed: Installed, entries: Sequence[str]) -> Closure:

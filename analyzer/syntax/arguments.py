@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import libcst as cst
-from nbslim.analyzer.held import files_named
+from nbslim.analyzer.constants import files_named
 from nbslim.analyzer.hidden import CHOICES, CHOOSERS, CHOOSING
 from nbslim.analyzer.statement import Imported, Resource, ResourceKind
 from nbslim.analyzer.syntax.context import Context

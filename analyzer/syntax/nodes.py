@@ -37,11 +37,6 @@ def called(node: cst.BaseExpression) -> cst.BaseExpression:
     return node.func if isinstance(node, cst.Call) else node
 
 
-def is_call(node: cst.CSTNode, name: str) -> bool:
-    """Tell whether a node calls this name, however it is reached."""
-    return isinstance(node, cst.Call) and last_part(node.func) == name
-
-
 def string(node: cst.CSTNode) -> str | None:
     """Return the text of a literal."""
     value = node.evaluated_value if isinstance(node, (cst.SimpleString, cst.ConcatenatedString)) else None

@@ -60,7 +60,7 @@ def changes_settings(node: cst.Call, *, discarded: bool) -> bool:
 
     `discarded` tells whether nobody takes its value: `image.set_background(...)` may as well return a new one.
     """
-    function = node.func.attr.value if isinstance(node.func, cst.Attribute) else last_part(node.func)
+    function = last_part(node.func)
     if alias_of(node.func) is None:
         return False  # the result of a call is not the module
     if dotted(node.func) in _ALWAYS_SET or _SETS_STATE.fullmatch(function):
@@ -84,7 +84,7 @@ Named = tuple[ResourceKind, cst.CSTNode, "str | None"]
 
 def changes_first(node: cst.Call) -> bool:
     """Tell whether a call changes its first argument: `setattr(x, ...)`, `heappush(x, ...)`, `list.append(x, ...)`."""
-    function = node.func.attr.value if isinstance(node.func, cst.Attribute) else last_part(node.func)
+    function = last_part(node.func)
     owner = node.func.value if isinstance(node.func, cst.Attribute) else None
     return function in _CHANGE_FIRST or (isinstance(owner, cst.Name) and owner.value in _CONTAINERS)
 
@@ -96,7 +96,7 @@ def opens_package(node: cst.Call) -> bool:
 
 def resource_of(node: cst.Call) -> Named | None:
     """Return what a call reaches out for."""
-    function = node.func.attr.value if isinstance(node.func, cst.Attribute) else last_part(node.func)
+    function = last_part(node.func)
     first = _argument(node, 0, "group" if function in _ENTRY_POINTS else None)
     if first is None:
         return None

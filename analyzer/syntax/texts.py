@@ -136,10 +136,9 @@ def texts_inside(node: cst.CSTNode) -> tuple[tuple[str | None, str], ...]:
 
 def runs_through(target: cst.CSTNode, source: cst.CSTNode) -> dict[str, tuple[Text, ...]]:
     """Return the texts that a loop's variable takes on, where they are spelled out."""
-    if isinstance(target, cst.Name) and isinstance(source, cst.Name):
+    if not isinstance(target, cst.Name):
+        return {}
+    if isinstance(source, cst.Name):
         return {dotted(target): ((Variable(dotted(source), inside=True),),)}
-    items = elements(source)
-    if not isinstance(target, cst.Name) or items is None:
-        return {dotted(name): () for name in [target] if isinstance(name, cst.Name)}
-    texts = [texts_of(item, {}) for item in items]
+    texts = [texts_of(item, {}) for item in elements(source) or ()]
     return {dotted(target): tuple(one for found in texts for one in found) if all(texts) else ()}

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from nbslim.analyzer.closure import find_closure, imported_modules
+from nbslim.analyzer.closure import find_closure
 from nbslim.analyzer.errors import NotebookError
+from nbslim.analyzer.imports import foreign_imports
 from nbslim.analyzer.notebook import read_notebook
 from syntax_zoo import source
 
@@ -41,7 +42,7 @@ def analyzed(tmp_path_factory):
         path.write_text(json.dumps(document), encoding="utf-8")
         try:
             notebook = read_notebook(path)
-            imported_modules(notebook)
+            foreign_imports(notebook)
             return find_closure(notebook)
         except NotebookError:
             return None
