@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nbslim.runtime import removed
 from nbslim.runtime.bundle import Bundle, BundleError, load_bundle
 from nbslim.runtime.encode import encode
 from nbslim.runtime.logs import log_to_stderr
@@ -80,6 +81,7 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as stdout:
         os.dup2(2, 1)
         log_to_stderr()
+        removed.install()
         add_distributions(environ)
 
         def write(line: object) -> None:
@@ -132,7 +134,7 @@ def _missing_module(error: BaseException | None) -> str | None:
     """Return the module behind `error`; libraries like to raise errors of their own where an import fails."""
     while error is not None and not isinstance(error, ModuleNotFoundError):
         error = error.__cause__ or error.__context__
-    return None if error is None else error.name
+    return error.module if isinstance(error, removed.RemovedModuleError) else getattr(error, "name", None)
 
 
 if __name__ == "__main__":
