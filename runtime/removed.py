@@ -14,7 +14,15 @@ from types import FrameType, ModuleType
 LIST = Path(__file__).parents[2] / "removed.json"
 """Beside the package `nbslim`; an image from which no module was removed has none."""
 
-_MACHINERY = {"importlib", "importlib.util", "importlib._bootstrap", "_frozen_importlib"}
+_MACHINERY = {
+    "importlib",
+    "importlib.util",
+    "importlib._bootstrap",
+    "importlib._bootstrap_external",
+    "_frozen_importlib",
+    "_frozen_importlib_external",
+}
+_LOADING = "_load_unlocked"
 _log = logging.getLogger("nbslim.runtime")
 
 
@@ -65,7 +73,8 @@ class _Request:
     """Who asks for a module, and how; all else, such as `importlib.util.find_spec`, only looks whether it is there."""
 
     importer: str
-    line: int
+    line: int | None
+    """None: an extension module asks, whose code has no lines."""
     imports: bool
     from_package: bool
     """Whether this is `from package import module`."""
@@ -73,12 +82,23 @@ class _Request:
     @classmethod
     def behind(cls, frame: FrameType) -> _Request:
         """Find it in the frames around the import system's call of a finder, the innermost of which is `frame`."""
-        functions = []
-        while _module(frame) in _MACHINERY and frame.f_back is not None:
+        functions: list[str] = []
+        while _module(frame) in _MACHINERY and frame.f_code.co_name != _LOADING and frame.f_back is not None:
             functions.append(frame.f_code.co_name)
             frame = frame.f_back
-        imports = functions[:2] == ["_find_spec", "_find_and_load_unlocked"]
-        return cls(_module(frame), frame.f_lineno, imports, "_handle_fromlist" in functions)
+        # Between loading a module and what that imports is a frame of the module, if it is not written in C.
+        extension = _module(frame) in _MACHINERY and frame.f_code.co_name == _LOADING
+        return cls(
+            importer=frame.f_locals["spec"].name if extension else _module(frame),
+            line=None if extension else frame.f_lineno,
+            imports=functions[:2] == ["_find_spec", "_find_and_load_unlocked"],
+            from_package="_handle_fromlist" in functions,
+        )
+
+    @property
+    def place(self) -> str:
+        """Who asks, for the log."""
+        return self.importer if self.line is None else f"{self.importer}, line {self.line},"
 
 
 class RemovedFinder:
@@ -125,7 +145,7 @@ class RemovedFinder:
         with self._lock:
             count = self._counts[module] = self._counts.get(module, 0) + 1
         if count == 1:
-            _log.warning("%s; %s asked for it in line %d", explanation, request.importer, request.line)
+            _log.warning("%s; %s asked for it", explanation, request.place)
 
 
 def install() -> None:

@@ -123,7 +123,7 @@ def test_import_of_a_removed_module_is_explained_counted_and_logged_with_its_pla
     result, counts, log = run(f"result = caught(exec, {statement!r})")
     assert result == ["RemovedModuleError", "pandas", "pandas", KEEP_PANDAS]
     assert counts == {"pandas": 1}
-    assert log == [f"WARNING nbslim.runtime: {KEEP_PANDAS}; __main__ asked for it in line 1"]
+    assert log == [f"WARNING nbslim.runtime: {KEEP_PANDAS}; __main__, line 1, asked for it"]
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,20 @@ def test_importer_is_named_with_its_line(image, run):
         "def ask():\n    import importlib\n    importlib.import_module('shop.cellar')\n"
     )
     _, _, log = run("import asking\ncaught(asking.ask)")
-    assert log[0].endswith("; asking asked for it in line 3")
+    assert log[0].endswith("; asking, line 3, asked for it")
+
+
+def test_extension_module_is_an_importer_without_lines(image, run):
+    (image / "removed.json").write_text(json.dumps({**REMOVED, "modules": {"": ["numbers"]}}))
+    (image / "shop/sums.py").write_text("from shop import counting")
+    (image / "shop/counting.py").write_text("import _decimal")
+    result, counts, log = run("""
+        sys.path[:] = [folder for folder in sys.path if folder.endswith(("image", "lib-dynload"))]
+        result = caught(exec, "import shop.sums")
+    """)
+    assert result[:3] == ["RemovedModuleError", "numbers", "numbers"]
+    assert counts == {"numbers": 1}
+    assert log[0].endswith("; _decimal asked for it")
 
 
 def test_looking_for_a_removed_module_finds_nothing_and_is_logged_and_counted(run):
@@ -192,7 +205,7 @@ def test_looking_for_a_removed_module_finds_nothing_and_is_logged_and_counted(ru
     assert result == [None, None, None]
     assert counts == {"pandas": 2, "shop.till": 1}
     assert len(log) == 2
-    assert log[0].startswith(f"WARNING nbslim.runtime: {KEEP_PANDAS}; __main__ asked for it in line ")
+    assert log[0].startswith(f"WARNING nbslim.runtime: {KEEP_PANDAS}; __main__, line ")
 
 
 def test_looking_below_a_removed_package_raises_as_below_one_that_is_not_installed(run):
@@ -212,7 +225,7 @@ def test_lazy_package_gives_what_it_has_and_explains_what_was_removed(run):
     """)
     assert result == ["lazy.hall", False, "lazy.attic", "lazy.attic"]
     assert counts == {"lazy.attic": 2}
-    assert "; lazy asked for it in line 6" in log[0]
+    assert "; lazy, line 6, asked for it" in log[0]
 
 
 @pytest.mark.parametrize(
@@ -310,4 +323,4 @@ def test_server_logs_what_a_request_misses(image, bundle, serving, stop):
         connection.close()
         stop(server.process)
         log = server.process.stderr.read()
-    assert f"WARNING nbslim.runtime: {KEEP_PANDAS}; __main__ asked for it in line 2\n" in log
+    assert f"WARNING nbslim.runtime: {KEEP_PANDAS}; __main__, line 2, asked for it\n" in log
