@@ -314,13 +314,21 @@ def test_replay_says_what_loading_misses(image, bundle):
     assert error["message"] == f"{folder / 'entry_points.pickle'}: cannot be loaded: {KEEP_PANDAS}"
 
 
-def test_server_logs_what_a_request_misses(image, bundle, serving, stop):
-    source = "def predictor(x):\n    import pandas"
-    with serving(bundle(source), PYTHONPATH=str(image)) as server:
-        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
-        connection.request("POST", "/predict", "1")
-        assert connection.getresponse().status == 500
+def test_server_logs_and_counts_what_requests_miss(image, bundle, serving, stop):
+    def request(port, *what):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        connection.request(*what)
+        response = connection.getresponse()
+        body = response.read().decode()
         connection.close()
+        return response.status, body
+
+    with serving(bundle("def predictor(x):\n    import pandas"), PYTHONPATH=str(image)) as server:
+        assert request(server.port, "POST", "/predict", "1")[0] == 500
+        assert request(server.port, "POST", "/predict", "1")[0] == 500
+        status, metrics = request(server.port, "GET", "/metrics")
         stop(server.process)
         log = server.process.stderr.read()
-    assert f"WARNING nbslim.runtime: {KEEP_PANDAS}; __main__, line 2, asked for it\n" in log
+    assert status == 200
+    assert metrics.endswith('\nnbslim_removed_imports_total{module="pandas"} 2\n')
+    assert log.count(f"WARNING nbslim.runtime: {KEEP_PANDAS}; __main__, line 2, asked for it\n") == 1
