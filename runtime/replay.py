@@ -5,9 +5,9 @@ from __future__ import annotations
 import copy
 import os
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,8 +58,13 @@ def replay(bundle: Bundle) -> Report:
     scored = as_served(bundle)
     # Copies, because a predictor may change what it is given, and a bundle can be replayed again.
     inputs = [copy.deepcopy(record["input"]) for record in bundle.samples]
-    with ThreadPoolExecutor(1) as thread:  # what holds in the main thread alone does not hold for requests
-        outcomes = list(thread.map(scored, inputs))
+    outcomes: list[Outcome] = []
+    # What holds in the main thread alone does not hold for requests.
+    thread = threading.Thread(target=lambda: outcomes.extend(map(scored, inputs)))
+    thread.start()
+    thread.join()
+    if len(outcomes) < len(inputs):  # score() catches all else
+        raise KeyboardInterrupt
     found = [
         _difference(index, record, outcome)
         for index, (record, outcome) in enumerate(zip(bundle.samples, outcomes))
