@@ -13,9 +13,8 @@ from nbslim.packer.elf import is_elf, without_symbols
 def place_without_symbols(source: Path, target: Path, cache: Path) -> None:
     """Put the library `source` at `target` without what no loader reads; what is cut is remembered in `cache`."""
     status = source.stat()
-    identity = (
-        f"{os.path.realpath(source)} {status.st_dev} {status.st_ino} {status.st_size} {status.st_mtime_ns}"
-    )
+    # Not its path: links to one file of an environment lie in another tree each time.
+    identity = f"{status.st_dev} {status.st_ino} {status.st_size} {status.st_mtime_ns}"
     kept = cache / hashlib.sha256(identity.encode()).hexdigest()
     if not kept.exists():
         data = source.read_bytes()
