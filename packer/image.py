@@ -78,9 +78,8 @@ def assemble(parts: Parts, names: Collection[str], tree: Path, *, keep_sources: 
     own = place_distributions(parts.runtime, _all_in(parts.runtime) - set(names), runtime)
     place_own_runtime(runtime)
     shutil.copytree(parts.bundle, tree / MODEL)
-    assemble_interpreter(
-        parts.interpreter, tree, libraries_for=[p for p in libraries.rglob("*") if is_elf(p)]
-    )
+    theirs = [path for path in libraries.rglob("*") if is_elf(path)]
+    assemble_interpreter(parts.interpreter, tree, libraries_for=theirs, cache=parts.cache)
     enclosure = enclose(tree)
     compile_tree(
         enclosure,
