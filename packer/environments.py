@@ -17,7 +17,8 @@ from nbslim.analyzer import names
 from nbslim.packer.cache import complete
 from nbslim.packer.index import wheels_but
 from nbslim.packer.pythons import Python
-from nbslim.packer.resolution import Resolution, resolve
+from nbslim.packer.resolution import Resolution
+from nbslim.packer.resolved import resolved
 from nbslim.packer.uv import RequirementsError, Runner, ask, failed, run_uv
 from packaging.requirements import Requirement
 
@@ -76,14 +77,14 @@ def make_environment(
     cache: Path,
     extra: Sequence[str] = KERNEL,
     run: Runner = run_uv,
+    anew: bool = False,
 ) -> Environment:
     """Return an environment of `python` with `specifiers` and `extra`, from the cache if it is there already.
 
-    Raises RequirementsError.
+    With `anew` they are resolved again, whatever is remembered. Raises RequirementsError.
     """
-    resolution = resolve(python, [*specifiers, *extra], run=run)
 
-    def make(folder: Path) -> None:
+    def make(folder: Path, resolution: Resolution) -> None:
         # Relocatable: it gets its real name when it is complete.
         _uv(
             run,
@@ -97,23 +98,26 @@ def make_environment(
         )
         _install(run, resolution, "--compile-bytecode", "--python", str(folder))
 
-    folder = complete(cache / "environments" / _key(python, resolution), make)
+    wanted = _Wanted(python, [*specifiers, *extra], cache, run)
+    folder, resolution = wanted.installed(cache / "environments", make, anew=anew)
     return Environment(python, folder, resolution.lock, resolution.warnings)
 
 
-def make_runtime(python: Python, requirements: Sequence[str], *, cache: Path, run: Runner = run_uv) -> Path:
+def make_runtime(
+    python: Python, requirements: Sequence[str], *, cache: Path, run: Runner = run_uv, anew: bool = False
+) -> Path:
     """Return a folder with the runtime's dependencies for `python`, without bytecode and scripts.
 
-    Raises RequirementsError.
+    With `anew` they are resolved again, whatever is remembered. Raises RequirementsError.
     """
-    resolution = resolve(python, requirements, run=run)
 
-    def make(folder: Path) -> None:
+    def make(folder: Path, resolution: Resolution) -> None:
         _install(run, resolution, "--python", str(python.executable), "--target", str(folder))
         shutil.rmtree(folder / "bin", ignore_errors=True)
         (folder / ".lock").unlink(missing_ok=True)
 
-    return complete(cache / "runtime" / _key(python, resolution), make)
+    wanted = _Wanted(python, requirements, cache, run)
+    return wanted.installed(cache / "runtime", make, anew=anew)[0]
 
 
 def runtime_requirements(
@@ -127,6 +131,36 @@ def runtime_requirements(
 def _only_for_runtime(requirement: Requirement) -> bool:
     marker = requirement.marker
     return bool(marker and marker.evaluate({"extra": "runtime"}) and not marker.evaluate({"extra": ""}))
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """Requirements that are to be resolved, and installed into a folder of the cache."""
+
+    python: Python
+    specifiers: Sequence[str]
+    cache: Path
+    run: Runner
+
+    def installed(
+        self, folder: Path, make: Callable[[Path, Resolution], None], *, anew: bool
+    ) -> tuple[Path, Resolution]:
+        """Return the folder that `make` fills, and the resolution; one that does not install any more is forgotten."""
+        resolution = self._resolved(anew=anew)
+        try:
+            return self._complete(folder, make, resolution), resolution
+        except RequirementsError:
+            if anew or (again := self._resolved(anew=True)) == resolution:
+                raise
+            return self._complete(folder, make, again), again
+
+    def _resolved(self, *, anew: bool) -> Resolution:
+        return resolved(self.python, self.specifiers, cache=self.cache, run=self.run, anew=anew)
+
+    def _complete(
+        self, folder: Path, make: Callable[[Path, Resolution], None], resolution: Resolution
+    ) -> Path:
+        return complete(folder / lock_key(self.python, resolution), lambda aside: make(aside, resolution))
 
 
 def _install(run: Runner, resolution: Resolution, *options: str) -> None:
@@ -151,7 +185,7 @@ def _uv(run: Runner, *arguments: str, text: str = "") -> None:
         raise failed(arguments, answer)
 
 
-def _key(python: Python, resolution: Resolution) -> str:
+def lock_key(python: Python, resolution: Resolution) -> str:
     """Return a name that is another one whenever the folder's content would be."""
     parts = [_FORMAT, sysconfig.get_platform(), python.version, str(python.executable), *resolution.lock]
     return hashlib.sha256(json.dumps([*parts, *resolution.built]).encode()).hexdigest()[:24]

@@ -71,10 +71,14 @@ def _version(notebook: Notebook, python: str | None) -> str:
     return python or notebook.python or DEFAULT_PYTHON
 
 
-def install(found: Plan, python: Python, tools: Tools) -> Environment:
-    """Make the notebook's environment; RequirementsError then names cell and line of the requirement."""
+def install(found: Plan, python: Python, tools: Tools, *, anew: bool = False) -> Environment:
+    """Make the notebook's environment; RequirementsError then names cell and line of the requirement.
+
+    With `anew`, the requirements are resolved again, whatever is remembered.
+    """
+    specifiers = found.requirements.specifiers
     try:
-        return make_environment(python, found.requirements.specifiers, cache=tools.cache, run=tools.uv)
+        return make_environment(python, specifiers, cache=tools.cache, run=tools.uv, anew=anew)
     except RequirementsError as error:
         raise located(found, error) from error
 
