@@ -23,7 +23,7 @@ from nbslim.packer.errors import BuildError
 from nbslim.packer.prepare import analyze_in, analyze_notebook, analyze_offline
 
 if TYPE_CHECKING:
-    from nbslim.packer.execute import Settings
+    from nbslim.packer.options import Settings
 
 INTERRUPTED = 130
 UNREAD = 141
@@ -169,6 +169,9 @@ def _add_pack(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     command.add_argument(
         "--isolation", choices=ISOLATIONS, help="of the builder (buildah); default: what works"
     )
+    command.add_argument(
+        "--no-cache", action="store_true", help="resolve and run all again, whatever is remembered"
+    )
     command.add_argument("--json", action="store_true", help="print the receipt instead of the reference")
     command.set_defaults(run=_pack)
 
@@ -254,7 +257,7 @@ def _executed(options: argparse.Namespace, err: TextIO) -> Analysis:
 
 
 def _settings(options: argparse.Namespace) -> Settings:
-    from nbslim.packer.execute import Settings  # noqa: PLC0415 - analyze is to answer at once
+    from nbslim.packer.options import Settings  # noqa: PLC0415 - analyze is to answer at once
 
     return Settings(
         variables=dict(options.variables), timeout=options.timeout, network=not options.no_network
@@ -273,14 +276,20 @@ def _json_text(analysis: Analysis) -> str:
 
 def _pack(options: argparse.Namespace, out: TextIO, err: TextIO) -> None:
     _need_linux("pack")
-    from nbslim.packer.pack import Options, pack  # noqa: PLC0415 - analyze does without what running takes
-    from nbslim.packer.summary import summary  # noqa: PLC0415 - so does it without this
+    from nbslim.packer.again import packed_before  # noqa: PLC0415 - analyze does without this
+    from nbslim.packer.options import Options  # noqa: PLC0415 - so does it without this
+    from nbslim.packer.summary import summary  # noqa: PLC0415 - and this
 
     chosen = Options(
         options.notebook, options.tag, options.engine, options.python, _settings(options),
         output=options.output, bundle=options.bundle, base=options.base, isolation=options.isolation,
+        anew=options.no_cache,
     )  # fmt: skip
-    receipt = pack(chosen, log=_log(err))
+    receipt = packed_before(chosen, log=_log(err))
+    if receipt is None:
+        from nbslim.packer.pack import pack  # noqa: PLC0415 - what was packed before needs none of what running takes
+
+        receipt = pack(chosen, log=_log(err))
     print(summary(receipt), file=err)
     _tell(json.dumps(receipt.as_json(), indent=2) if options.json else receipt.reference, out)
 

@@ -9,16 +9,16 @@ import shutil
 import sys
 import sysconfig
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import requires
 from pathlib import Path
 
 from nbslim.analyzer import names
-from nbslim.packer.cache import complete
+from nbslim.packer.cache import complete, used
 from nbslim.packer.index import wheels_but
 from nbslim.packer.pythons import Python
 from nbslim.packer.resolution import Resolution
-from nbslim.packer.resolved import resolved
+from nbslim.packer.resolved import resolved, resolved_before
 from nbslim.packer.uv import RequirementsError, Runner, ask, failed, run_uv
 from packaging.requirements import Requirement
 
@@ -47,6 +47,8 @@ class Environment:
     lock: tuple[str, ...]
     """Every distribution in it, as `name==version` or `name @ URL`."""
     warnings: tuple[str, ...] = ()
+    cached: bool = field(default=False, compare=False)
+    """Whether it was there already, and what it holds was remembered."""
 
     @property
     def executable(self) -> Path:
@@ -99,8 +101,19 @@ def make_environment(
         _install(run, resolution, "--compile-bytecode", "--python", str(folder))
 
     wanted = _Wanted(python, [*specifiers, *extra], cache, run)
+    there = not anew and used(
+        environment_before(python, specifiers, cache=cache, extra=extra) or cache / "none"
+    )
     folder, resolution = wanted.installed(cache / "environments", make, anew=anew)
-    return Environment(python, folder, resolution.lock, resolution.warnings)
+    return Environment(python, folder, resolution.lock, resolution.warnings, there)
+
+
+def environment_before(
+    python: Python, specifiers: Sequence[str], *, cache: Path, extra: Sequence[str] = KERNEL
+) -> Path | None:
+    """Return where the environment lies if what it holds is remembered; it may have been cleared away."""
+    resolution = resolved_before(python, [*specifiers, *extra], cache=cache)
+    return cache / "environments" / lock_key(python, resolution) if resolution else None
 
 
 def make_runtime(
@@ -118,6 +131,12 @@ def make_runtime(
 
     wanted = _Wanted(python, requirements, cache, run)
     return wanted.installed(cache / "runtime", make, anew=anew)[0]
+
+
+def runtime_before(python: Python, requirements: Sequence[str], *, cache: Path) -> Path | None:
+    """Return where the runtime's dependencies lie if what they are is remembered; they may have been cleared away."""
+    resolution = resolved_before(python, requirements, cache=cache)
+    return cache / "runtime" / lock_key(python, resolution) if resolution else None
 
 
 def runtime_requirements(

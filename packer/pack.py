@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from nbslim.analyzer import Analysis, Installed, NotebookError, ServingEffect
+from nbslim.analyzer import Analysis, Installed, ServingEffect, to_json
 from nbslim.packer import buildah
+from nbslim.packer.again import entry_of
 from nbslim.packer.bundle import LocalModules, add_data, leave_bundle, write_manifest
+from nbslim.packer.cache import running
 from nbslim.packer.distributions import total_bytes
 from nbslim.packer.effects import made_again
 from nbslim.packer.environments import (
@@ -20,39 +21,35 @@ from nbslim.packer.environments import (
     make_runtime,
     runtime_requirements,
 )
-from nbslim.packer.errors import BuildError
-from nbslim.packer.execute import Execution, Settings
+from nbslim.packer.execute import Execution
 from nbslim.packer.executed import read_bundle, run_notebook, settled_closure
+from nbslim.packer.folder import copy_folder
 from nbslim.packer.image import LAYERS, Parts, config
 from nbslim.packer.interpreter import Interpreter, assemble_interpreter, describe
+from nbslim.packer.keys import notebook_key, pack_key
 from nbslim.packer.libraries import inside
+from nbslim.packer.notebooks import recall_notebook, remember_notebook
 from nbslim.packer.oci import WrittenImage, write_archive
+from nbslim.packer.options import Options
+from nbslim.packer.packed import remember_pack
 from nbslim.packer.pins import check_pins
 from nbslim.packer.prepare import Plan, decided, install, installed_in, located, plan, settled
 from nbslim.packer.receipt import Clock, Receipt
 from nbslim.packer.slim import Rung, slim_to_packages
-from nbslim.packer.stage import Engine, Stage, open_stage
+from nbslim.packer.stage import Stage, open_stage
+from nbslim.packer.target import (
+    Engine,
+    archive_name,
+    choose_engine,
+    describe_engine,
+    image_name,
+    outputs,
+    reference_of,
+    wanted_archive,
+)
 from nbslim.packer.workspace import Workspace, open_workspace, remove_tree
 
 Log = Callable[[str], None]
-
-
-DEFAULTS = Settings()
-
-
-@dataclass(frozen=True)
-class Options:
-    """What the user asked for."""
-
-    notebook: Path
-    tag: str | None = None
-    engine: str = "auto"
-    python: str | None = None
-    settings: Settings = DEFAULTS
-    output: Path | None = None
-    bundle: Path | None = None
-    base: str | None = None
-    isolation: str | None = None
 
 
 def pack(options: Options, *, log: Log) -> Receipt:
@@ -60,17 +57,19 @@ def pack(options: Options, *, log: Log) -> Receipt:
 
     Raises NotebookError, RequirementsError, ExecutionError, BuildError or AnswersChangedError.
     """
-    engine, clock, cache = _engine(options, log), Clock(), cache_folder(os.environ)
+    engine, clock, cache = choose_engine(options), Clock(), cache_folder(os.environ)
+    log(describe_engine(engine))
     with clock.step("plan"):
         found = plan(options.notebook, options.python)
     with (
+        running(cache),
         open_workspace(cache) as workspace,
         open_stage(engine, workspace, cache, isolation=options.isolation, base=options.base) as stage,
     ):
         with clock.step("environment"):
             job = _prepare(options, engine, found, workspace, stage, cache)
         with clock.step("notebook"):
-            execution = _execute(job)
+            execution, remembered = _executed(job)
         with clock.step("slim"):
             rung = _slim(job, execution)
         with clock.step("sizes"):
@@ -79,7 +78,10 @@ def pack(options: Options, *, log: Log) -> Receipt:
             image = _write(job)
         if options.bundle:
             leave_bundle(workspace.bundle, options.bundle)
-        return _receipt(job, execution, rung, sizes=sizes, image=image, clock=clock)
+        cached = {"environment": job.environment.cached, "notebook": remembered, "pack": False}
+        receipt = _receipt(job, execution, rung, sizes=sizes, image=image, clock=clock, cached=cached)
+        remember_pack(entry_of(pack_key(job.key, options), cache), receipt, job.archive, workspace.bundle)
+        return receipt
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,8 @@ class _Job:
     installed: Installed
     runtime: Path
     interpreter: Interpreter
+    key: str
+    """Of the executed notebook."""
 
     @property
     def notebook(self) -> str:
@@ -105,15 +109,13 @@ class _Job:
     @property
     def reference(self) -> str:
         """The image's full name."""
-        return full_reference(self.options.tag or _name(self.found))
+        return reference_of(self.options)
 
     @property
     def archive(self) -> Path:
         """Where the image is written; inside the workspace where only buildah is to have it."""
-        if self.options.output:
-            return self.options.output.absolute()
-        name = f"{self.reference.rpartition('/')[2].partition(':')[0]}.oci.tar"
-        return self.workspace.folder / name if self.engine == "buildah" else Path.cwd() / name
+        inside = self.workspace.folder / archive_name(self.reference)
+        return wanted_archive(self.options, self.engine) or inside
 
 
 def _prepare(
@@ -121,8 +123,9 @@ def _prepare(
 ) -> _Job:
     tools = stage.tools
     python = tools.find(found.version)
-    environment = install(found, python, tools)
-    runtime = make_runtime(python, runtime_requirements(), cache=tools.cache, run=tools.uv)
+    environment = install(found, python, tools, anew=options.anew)
+    runtime = make_runtime(python, runtime_requirements(), cache=tools.cache, run=tools.uv, anew=options.anew)
+    made = (environment.folder, runtime)
     interpreter = describe(str(python.executable), root=tools.root, run=tools.ask)
     installed = installed_in(environment, found.requirements)
     return _Job(
@@ -136,39 +139,21 @@ def _prepare(
         installed,
         runtime,
         interpreter,
+        notebook_key(options, engine, found.notebook, python, made, cache=cache),
     )
 
 
-def full_reference(tag: str) -> str:
-    """Return `tag` as container engines store it: with a host (`localhost`) and a tag (`latest`)."""
-    host, slash, _ = tag.partition("/")
-    named = bool(slash) and ("." in host or ":" in host or host == "localhost")
-    full = tag if named else f"localhost/{tag}"
-    return full if ":" in full.rpartition("/")[2] else f"{full}:latest"
-
-
-def _engine(options: Options, log: Log) -> Engine:
-    if options.engine == "oci" or (options.engine == "auto" and not buildah.found()):
-        if options.base or options.isolation:
-            message = "--base and --isolation are for the buildah engine"
-            raise BuildError(message)
-        log("engine: oci (embedded: no container engine is used)")
-        return "oci"
-    if not buildah.found():
-        message = "--engine buildah: buildah is not on PATH"
-        raise BuildError(message, hint="install it, or use --engine oci, which needs nothing")
-    log("engine: buildah")
-    return "buildah"
-
-
-def _name(found: Plan) -> str:
-    stem = found.notebook.path.stem
-    name = found.notebook.path.absolute().parent.name if stem == "notebook" else stem
-    plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
-    if not plain:
-        message = f"{found.notebook.path.name}: no image name can be made of this"
-        raise NotebookError(message, hint="give one with --tag NAME")
-    return plain
+def _executed(job: _Job) -> tuple[Execution, bool]:
+    """Return what the notebook showed, and whether that was remembered."""
+    entry = job.cache / "notebooks" / job.key
+    known = None if job.options.anew else recall_notebook(entry, job.workspace)
+    if known:
+        return known, True
+    execution = _execute(job)
+    opened = read_bundle(job.found, job.workspace).files
+    files = {*job.found.closure.local_files, *(need.name for need in job.found.closure.files), *opened}
+    remember_notebook(entry, job.workspace, execution, files)
+    return execution, False
 
 
 def _execute(job: _Job) -> Execution:
@@ -179,6 +164,7 @@ def _execute(job: _Job) -> Execution:
     readable = [job.environment.folder, job.runtime]
     if job.stage.tools.root == Path("/"):
         readable.append(job.environment.python.prefix)
+    copy_folder(job.found.notebook, job.workspace.work, but=outputs(job.options, job.engine))
     return run_notebook(
         job.found,
         job.stage,
@@ -219,7 +205,9 @@ def _finish_bundle(job: _Job, analysis: Analysis) -> None:
         check_pins(serving, runtime_requirements())
     except RequirementsError as error:
         raise located(job.found, error) from error
-    write_manifest(job.workspace.bundle, name=_name(job.found), python=analysis.python, serving=serving)
+    write_manifest(
+        job.workspace.bundle, name=image_name(job.options.notebook), python=analysis.python, serving=serving
+    )
 
 
 def _sizes(job: _Job, rung: Rung) -> dict[str, int]:
@@ -248,7 +236,7 @@ def _write(job: _Job) -> WrittenImage:
     image = write_archive(
         job.workspace.tree,
         LAYERS,
-        config(_name(job.found)),
+        config(image_name(job.options.notebook)),
         reference=job.reference,
         output=job.archive,
         blobs=job.cache / "layers",
@@ -266,6 +254,7 @@ def _receipt(
     sizes: dict[str, int],
     image: WrittenImage,
     clock: Clock,
+    cached: dict[str, bool],
 ) -> Receipt:
     verified = {
         "samples": rung.replay.samples,
@@ -273,6 +262,7 @@ def _receipt(
         "unstable": execution.unstable,
         "method": rung.replay.method,
     }
+    analysis = to_json(rung.analysis)
     return Receipt(
         reference=job.reference,
         digest=image.digest,
@@ -282,9 +272,11 @@ def _receipt(
         level=rung.level,
         python=job.environment.python.version,
         sizes={**sizes, "compressed": image.compressed},
-        analysis=rung.analysis,
+        distributions=analysis["serving"],
+        dropped=analysis["dropped"],
         verified=verified,
         seconds=clock.seconds,
+        cached=cached,
         layers=[asdict(layer) for layer in image.layers],
         warnings=(*job.environment.warnings, *rung.analysis.warnings, *_doubts(execution), *rung.warnings),
     )
