@@ -53,6 +53,7 @@ def _take(cache: Path, key: str, target: Path) -> bool:
         _link(cache / key[:2] / key, target)
     except FileNotFoundError:
         return False
+    os.utime(target)  # the file in the cache has its time, which tells how long it was of no use
     return True
 
 

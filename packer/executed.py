@@ -25,6 +25,7 @@ from nbslim.analyzer import (
     read_pickle,
     settle_pickled,
 )
+from nbslim.packer.cache import running
 from nbslim.packer.environments import cache_folder
 from nbslim.packer.errors import ExecutionError
 from nbslim.packer.execute import Choose, Execution, execute
@@ -51,6 +52,20 @@ def analyze_executed(
     ExecutionError.
     """
     tools = Tools(cache_folder(os.environ))
+    with running(tools.cache):
+        return _analyzed(path, existing, tools, python=python, entries=entries, settings=settings, log=log)
+
+
+def _analyzed(
+    path: Path,
+    existing: Path | None,
+    tools: Tools,
+    *,
+    python: str | None,
+    entries: Sequence[str],
+    settings: Settings,
+    log: Callable[[str], None],
+) -> Analysis:
     if existing:
         executable, site_packages = _interpreter(existing), find_environment(existing).site_packages
         found = plan(path, python or find_environment(existing).python, entries)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import shutil
 import time
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from nbslim.packer.cache import LOCK, PARTIAL, guarded, locked, reap, running, running_since
 
@@ -38,6 +39,26 @@ def holdings(cache: Path) -> dict[str, Holding]:
     """Return what `cache` holds of each kind."""
     seen: set[tuple[int, int]] = set()
     return {kind: _holding(list(_entries(cache, kind)), seen) for kind in KINDS}
+
+
+def as_json(cache: Path, found: Mapping[str, Holding]) -> dict[str, Any]:
+    """Return holdings as plain values, with their total."""
+    return {
+        "folder": str(cache),
+        "kinds": {k: asdict(h) for k, h in found.items()},
+        "total": asdict(_total(found)),
+    }
+
+
+def as_text(cache: Path, found: Mapping[str, Holding]) -> str:
+    """Return holdings as a table, with their total."""
+    rows = [*found.items(), ("total", _total(found))]
+    lines = [f"{kind:<14}{held.count:>8}{held.bytes / 1e6:>12,.1f} MB" for kind, held in rows]
+    return "\n".join([str(cache), *lines])
+
+
+def _total(found: Mapping[str, Holding]) -> Holding:
+    return Holding(sum(held.count for held in found.values()), sum(held.bytes for held in found.values()))
 
 
 def clear(cache: Path, kinds: Collection[str], *, unused_seconds: float = 0) -> dict[str, Holding]:

@@ -11,7 +11,7 @@ from nbslim.analyzer import Analysis, Installed, ServingEffect, to_json
 from nbslim.packer import buildah
 from nbslim.packer.again import entry_of
 from nbslim.packer.bundle import LocalModules, add_data, leave_bundle, write_manifest
-from nbslim.packer.cache import running
+from nbslim.packer.cache import running, used
 from nbslim.packer.distributions import total_bytes
 from nbslim.packer.effects import made_again
 from nbslim.packer.environments import (
@@ -221,7 +221,7 @@ def _interpreter_bytes(job: _Job) -> int:
     """Return what the interpreter occupies in a one-stage image; laid down once to be counted, then remembered."""
     real = inside(job.stage.tools.root, job.interpreter.executable).stat()
     kept = job.stage.tools.cache / "full" / f"{job.interpreter.version}-{real.st_ino}-{real.st_mtime_ns}"
-    if not kept.exists():
+    if not used(kept):
         full = job.workspace.folder / "full"
         counted = assemble_interpreter(job.interpreter, full, full=True).bytes
         remove_tree(full)

@@ -28,6 +28,7 @@ from nbslim.analyzer import (
     read_installed,
     read_notebook,
 )
+from nbslim.packer.cache import running
 from nbslim.packer.environments import Environment, RequirementsError, cache_folder, make_environment
 from nbslim.packer.pythons import Python
 
@@ -101,9 +102,10 @@ def analyze_notebook(
     interpreter = tools.find(found.version)
     count = len(found.requirements.specifiers)
     log(f"{path.name}: resolving {count} requirements for Python {interpreter.version}")
-    installed = installed_in(install(found, interpreter, tools), found.requirements)
-    found = decided(found, installed)
-    return settled(found, found.closure, installed)
+    with running(tools.cache):
+        installed = installed_in(install(found, interpreter, tools), found.requirements)
+        found = decided(found, installed)
+        return settled(found, found.closure, installed)
 
 
 def analyze_in(

@@ -66,7 +66,11 @@ def uv_settings(environ: Mapping[str, str], folder: Path) -> Iterator[tuple[str,
     settings += [Path(path) for path in (environ.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(":")]
     files = [path / "uv/uv.toml" for path in (*settings, Path("/etc"))]
     files += [place / name for place in (folder, *folder.parents) for name in ("uv.toml", "pyproject.toml")]
-    yield from ((str(path), _content(path)) for path in files if path.is_file())
+    yield from ((str(path), _content(path)) for path in files if path.is_file() and _speaks_to_uv(path))
+
+
+def _speaks_to_uv(path: Path) -> bool:
+    return path.name == "uv.toml" or b"tool.uv" in path.read_bytes()
 
 
 def _content(path: Path) -> object:
