@@ -16,6 +16,7 @@ KINDS = {
     "environments": ("environments",),
     "runtimes": ("runtime",),
     "interpreters": ("interpreters", "full"),
+    "libraries": ("cut",),
     "resolutions": ("resolutions",),
     "bytecode": ("bytecode/*",),
     "layers": ("layers",),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import shutil
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -11,25 +12,36 @@ from pathlib import Path
 from nbslim.analyzer import leads_out
 from nbslim.packer.cache import complete, locked, used
 from nbslim.packer.execute import Execution
+from nbslim.packer.reference import Reference
 from nbslim.packer.workspace import Workspace
 
-_REPORT, _BUNDLE, _WORK = "execution.json", "bundle", "work"
+_REPORT, _REFERENCE, _BUNDLE, _WORK = "execution.json", "reference.pickle", "bundle", "work"
 
 
-def remember_notebook(entry: Path, workspace: Workspace, execution: Execution, files: Iterable[str]) -> None:
-    """Keep bundle and report, and of the folder in which the cells ran the local modules and `files`."""
+def set_aside(workspace: Workspace, execution: Execution, files: Iterable[str]) -> None:
+    """Keep for `remember_notebook` what the run left: bundle and report, of its folder local modules and `files`."""
+    aside = workspace.left
+    shutil.copytree(workspace.bundle, aside / _BUNDLE)
+    for name in sorted({*execution.local_modules.values(), *files}):
+        if not leads_out(name):
+            _copy(workspace.work / name, aside / _WORK / name)
+    (aside / _REPORT).write_text(json.dumps(asdict(execution)))
+
+
+def remember_notebook(entry: Path, workspace: Workspace, reference: Reference) -> None:
+    """Remember what was set aside, and what the full environment responded.
+
+    That cannot be asked again: the rest of the folder, which the full environment saw, is not kept.
+    """
 
     def make(aside: Path) -> None:
-        shutil.copytree(workspace.bundle, aside / _BUNDLE)
-        for name in sorted({*execution.local_modules.values(), *files}):
-            if not leads_out(name):
-                _copy(workspace.work / name, aside / _WORK / name)
-        (aside / _REPORT).write_text(json.dumps(asdict(execution)))
+        (workspace.left / _REFERENCE).write_bytes(pickle.dumps(reference))
+        workspace.left.rename(aside)
 
     complete(entry, make, anew=True)
 
 
-def recall_notebook(entry: Path, workspace: Workspace) -> Execution | None:
+def recall_notebook(entry: Path, workspace: Workspace) -> tuple[Execution, Reference] | None:
     """Bring into the workspace what the run that `entry` remembers left there; None if there is none."""
     if not used(entry):
         return None
@@ -39,7 +51,8 @@ def recall_notebook(entry: Path, workspace: Workspace) -> Execution | None:
             if source.is_dir():
                 shutil.copytree(source, target, dirs_exist_ok=True)
         report = json.loads((entry / _REPORT).read_text())
-    return Execution(**{**report, "unusable": tuple(report["unusable"])})
+        reference: Reference = pickle.loads((entry / _REFERENCE).read_bytes())
+    return Execution(**{**report, "unusable": tuple(report["unusable"])}), reference
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+PACKAGES, MODULES = "packages", "modules"
 
 PASSED_ON = (
     "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy",
@@ -24,9 +27,23 @@ class Settings:
     network: bool = True
     answers: bool = True
     """Whether samples are recorded and answered; without, any functions may be the entry points."""
+    samples: tuple[Any, ...] = ()
+    """Samples besides the notebook's own."""
+
+
+@dataclass(frozen=True)
+class Goal:
+    """How far to go, and what to leave alone."""
+
+    level: str = MODULES
+    strict: bool = False
+    """Whether an image of a safer level is an error."""
+    keep: tuple[str, ...] = ()
+    accelerator: str | None = None
 
 
 DEFAULTS = Settings()
+GOAL = Goal()
 
 
 @dataclass(frozen=True)
@@ -42,5 +59,6 @@ class Options:
     bundle: Path | None = None
     base: str | None = None
     isolation: str | None = None
+    goal: Goal = GOAL
     anew: bool = False
     """Whether everything is done again, whatever is remembered of it."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from nbslim.analyzer import Analysis, Installed, ServingEffect, to_json
@@ -13,6 +15,7 @@ from nbslim.packer.again import entry_of
 from nbslim.packer.bundle import LocalModules, add_data, leave_bundle, write_manifest
 from nbslim.packer.cache import running, used
 from nbslim.packer.distributions import total_bytes
+from nbslim.packer.draft import Parts
 from nbslim.packer.effects import made_again
 from nbslim.packer.environments import (
     Environment,
@@ -24,18 +27,21 @@ from nbslim.packer.environments import (
 from nbslim.packer.execute import Execution
 from nbslim.packer.executed import read_bundle, run_notebook, settled_closure
 from nbslim.packer.folder import copy_folder
-from nbslim.packer.image import LAYERS, Parts, config
+from nbslim.packer.image import ACCELERATOR, LAYERS, config
 from nbslim.packer.interpreter import Interpreter, assemble_interpreter, describe
 from nbslim.packer.keys import notebook_key, pack_key
 from nbslim.packer.libraries import inside
-from nbslim.packer.notebooks import recall_notebook, remember_notebook
+from nbslim.packer.notebooks import recall_notebook, remember_notebook, set_aside
 from nbslim.packer.oci import WrittenImage, write_archive
 from nbslim.packer.options import Options
+from nbslim.packer.own import place_own_runtime
 from nbslim.packer.packed import remember_pack
 from nbslim.packer.pins import check_pins
 from nbslim.packer.prepare import Plan, decided, install, installed_in, located, plan, settled
 from nbslim.packer.receipt import Clock, Receipt
-from nbslim.packer.slim import Rung, slim_to_packages
+from nbslim.packer.reference import Reference, serve_in_full
+from nbslim.packer.replay import Expected
+from nbslim.packer.slim import Ladder, Slimmed, slim
 from nbslim.packer.stage import Stage, open_stage
 from nbslim.packer.target import (
     Engine,
@@ -69,17 +75,19 @@ def pack(options: Options, *, log: Log) -> Receipt:
         with clock.step("environment"):
             job = _prepare(options, engine, found, workspace, stage, cache)
         with clock.step("notebook"):
-            execution, remembered = _executed(job)
+            execution, known = _executed(job)
         with clock.step("slim"):
-            rung = _slim(job, execution)
+            slimmed, reference = _slim(job, execution, known)
+        if known is None:
+            remember_notebook(job.entry, workspace, reference)
         with clock.step("sizes"):
-            sizes = _sizes(job, rung)
+            sizes = _sizes(job, slimmed)
         with clock.step("image"):
-            image = _write(job)
+            image = _write(job, slimmed)
         if options.bundle:
             leave_bundle(workspace.bundle, options.bundle)
-        cached = {"environment": job.environment.cached, "notebook": remembered, "pack": False}
-        receipt = _receipt(job, execution, rung, sizes=sizes, image=image, clock=clock, cached=cached)
+        cached = {"environment": job.environment.cached, "notebook": known is not None, "pack": False}
+        receipt = _receipt(job, execution, slimmed, sizes=sizes, image=image, clock=clock, cached=cached)
         remember_pack(entry_of(pack_key(job.key, options), cache), receipt, job.archive, workspace.bundle)
         return receipt
 
@@ -100,6 +108,11 @@ class _Job:
     interpreter: Interpreter
     key: str
     """Of the executed notebook."""
+
+    @property
+    def entry(self) -> Path:
+        """Where the executed notebook is remembered."""
+        return self.cache / "notebooks" / self.key
 
     @property
     def notebook(self) -> str:
@@ -143,17 +156,16 @@ def _prepare(
     )
 
 
-def _executed(job: _Job) -> tuple[Execution, bool]:
-    """Return what the notebook showed, and whether that was remembered."""
-    entry = job.cache / "notebooks" / job.key
-    known = None if job.options.anew else recall_notebook(entry, job.workspace)
+def _executed(job: _Job) -> tuple[Execution, Reference | None]:
+    """Return what the notebook showed, and what the full environment responds if that is remembered."""
+    known = None if job.options.anew else recall_notebook(job.entry, job.workspace)
     if known:
-        return known, True
+        return known
     execution = _execute(job)
     opened = read_bundle(job.found, job.workspace).files
     files = {*job.found.closure.local_files, *(need.name for need in job.found.closure.files), *opened}
-    remember_notebook(entry, job.workspace, execution, files)
-    return execution, False
+    set_aside(job.workspace, execution, files)
+    return execution, None
 
 
 def _execute(job: _Job) -> Execution:
@@ -161,9 +173,6 @@ def _execute(job: _Job) -> Execution:
         pickled = read_bundle(job.found, job.workspace)
         return made_again(job.notebook, settled_closure(job.found.closure, job.installed, pickled).effects)
 
-    readable = [job.environment.folder, job.runtime]
-    if job.stage.tools.root == Path("/"):
-        readable.append(job.environment.python.prefix)
     copy_folder(job.found.notebook, job.workspace.work, but=outputs(job.options, job.engine))
     return run_notebook(
         job.found,
@@ -173,14 +182,19 @@ def _execute(job: _Job) -> Execution:
         runtime=job.runtime,
         settings=job.options.settings,
         choose=choose,
-        readable=readable,
+        readable=_readable(job),
     )
 
 
-def _slim(job: _Job, execution: Execution) -> Rung:
-    workspace, closure = job.workspace, job.found.closure
+def _readable(job: _Job) -> list[Path]:
+    """Return the folders that processes of the stage read."""
+    own = [job.environment.python.prefix] if job.stage.tools.root == Path("/") else []
+    return [job.environment.folder, job.runtime, Path(__file__).parent, *own]
+
+
+def _slim(job: _Job, execution: Execution, known: Reference | None) -> tuple[Slimmed, Reference]:
+    workspace, closure, installed = job.workspace, job.found.closure, job.installed
     pickled = read_bundle(job.found, workspace)
-    installed = job.installed
     modules = workspace.bundle / "modules"
     local = LocalModules(workspace.work, modules, execution.local_modules, closure.local_roots)
     local.add_files(closure.local_files)
@@ -194,8 +208,50 @@ def _slim(job: _Job, execution: Execution) -> Rung:
         _finish_bundle(job, analysis)
         return analysis
 
-    parts = Parts(job.interpreter, job.environment.site_packages, job.runtime, workspace.bundle, job.cache)
-    return slim_to_packages(parts, installed, workspace.tree, analyse=analyse, add_local=local.add)
+    analyse(frozenset())
+    with ThreadPoolExecutor(1) as other:
+        reference = other.submit(_reference, job, known)
+        ladder = Ladder(
+            Parts(job.interpreter, job.environment.site_packages, job.runtime, workspace.bundle, job.cache),
+            installed,
+            workspace.tree,
+            job.options.goal,
+            measure=lambda: reference.result()[0],
+            roots=frozenset(pickled.modules),
+            full=_full_folders(job),
+            analyse=analyse,
+            add_local=local.add,
+        )
+        slimmed = slim(ladder)
+        warnings = (*reference.result()[1], *slimmed.warnings)
+        return replace(slimmed, warnings=warnings), reference.result()
+
+
+def _reference(job: _Job, known: Reference | None) -> Reference:
+    """Return what the full environment responds to requests, and what to warn of."""
+    if known:
+        return known
+    lines = (job.workspace.bundle / "samples.jsonl").read_text("utf-8").split("\n")
+    samples = [json.loads(line)["input"] for line in lines if line]
+    if not samples:
+        return Expected(), ()
+    place_own_runtime(job.workspace.own)
+    return serve_in_full(
+        job.stage,
+        job.workspace,
+        job.environment.executable,
+        paths=[job.environment.site_packages, job.runtime, job.workspace.own, job.workspace.work],
+        readable=_readable(job),
+        samples=samples,
+        network=job.options.settings.network,
+    )
+
+
+def _full_folders(job: _Job) -> tuple[Path, ...]:
+    """Return the folders of modules that the notebook could import from."""
+    root, interpreter = job.stage.tools.root, job.interpreter
+    folders = (interpreter.stdlib, *([interpreter.dynload] if interpreter.dynload else ()))
+    return (job.environment.site_packages, *(inside(root, folder) for folder in folders))
 
 
 def _finish_bundle(job: _Job, analysis: Analysis) -> None:
@@ -210,11 +266,11 @@ def _finish_bundle(job: _Job, analysis: Analysis) -> None:
     )
 
 
-def _sizes(job: _Job, rung: Rung) -> dict[str, int]:
-    """Return the bytes of a one-stage image (interpreter and environment as installed) and of the image."""
+def _sizes(job: _Job, slimmed: Slimmed) -> dict[str, int]:
+    """Return the bytes of a one-stage image (interpreter and environment as installed), of each rung, of the image."""
     image = total_bytes([job.workspace.tree])
     full = _interpreter_bytes(job) + total_bytes([job.environment.folder])
-    return {"full": full, rung.level: image, "image": image}
+    return {"full": full, **{rung.level: rung.bytes for rung in slimmed.ladder}, "image": image}
 
 
 def _interpreter_bytes(job: _Job) -> int:
@@ -232,11 +288,12 @@ def _interpreter_bytes(job: _Job) -> int:
     return int(kept.read_text())
 
 
-def _write(job: _Job) -> WrittenImage:
+def _write(job: _Job, slimmed: Slimmed) -> WrittenImage:
+    labels = {ACCELERATOR: "cpu-only"} if slimmed.cpu_only else {}
     image = write_archive(
         job.workspace.tree,
         LAYERS,
-        config(image_name(job.options.notebook)),
+        config(image_name(job.options.notebook), labels),
         reference=job.reference,
         output=job.archive,
         blobs=job.cache / "layers",
@@ -249,36 +306,44 @@ def _write(job: _Job) -> WrittenImage:
 def _receipt(
     job: _Job,
     execution: Execution,
-    rung: Rung,
+    slimmed: Slimmed,
     *,
     sizes: dict[str, int],
     image: WrittenImage,
     clock: Clock,
     cached: dict[str, bool],
 ) -> Receipt:
+    analysis, trace = slimmed.drafted.analysis, slimmed.drafted.trace
     verified = {
-        "samples": rung.replay.samples,
-        "equal": rung.replay.equal,
+        "samples": slimmed.replay.samples,
+        "equal": slimmed.replay.equal,
+        "requests": slimmed.replay.requests,
         "unstable": execution.unstable,
-        "method": rung.replay.method,
+        "method": slimmed.replay.method,
+        "lines": trace.lines,
+        "lines_entered": trace.entered,
     }
-    analysis = to_json(rung.analysis)
+    told = to_json(analysis)
     return Receipt(
         reference=job.reference,
         digest=image.digest,
         archive=None if job.archive.is_relative_to(job.workspace.folder) else str(job.archive),
         engine=job.engine,
         isolation=job.stage.isolation,
-        level=rung.level,
+        level=slimmed.level,
         python=job.environment.python.version,
         sizes={**sizes, "compressed": image.compressed},
-        distributions=analysis["serving"],
-        dropped=analysis["dropped"],
+        distributions=told["serving"],
+        dropped=told["dropped"],
         verified=verified,
+        ladder=tuple(rung.as_json() for rung in slimmed.ladder),
+        experiments=tuple(asdict(trial) for trial in slimmed.trials),
+        left_out=slimmed.left_out,
+        accelerator="cpu-only" if slimmed.cpu_only else None,
         seconds=clock.seconds,
         cached=cached,
         layers=[asdict(layer) for layer in image.layers],
-        warnings=(*job.environment.warnings, *rung.analysis.warnings, *_doubts(execution), *rung.warnings),
+        warnings=(*job.environment.warnings, *analysis.warnings, *_doubts(execution), *slimmed.warnings),
     )
 
 
