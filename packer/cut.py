@@ -6,6 +6,7 @@ import hashlib
 import os
 from pathlib import Path
 
+from nbslim.packer.cache import used
 from nbslim.packer.distributions import link_file
 from nbslim.packer.elf import is_elf, without_symbols
 
@@ -16,7 +17,7 @@ def place_without_symbols(source: Path, target: Path, cache: Path) -> None:
     # Not its path: links to one file of an environment lie in another tree each time.
     identity = f"{status.st_dev} {status.st_ino} {status.st_size} {status.st_mtime_ns}"
     kept = cache / hashlib.sha256(identity.encode()).hexdigest()
-    if not kept.exists():
+    if not used(kept):
         data = source.read_bytes()
         short = without_symbols(data) if is_elf(source) else data
         kept.parent.mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,7 @@ def test_cold_cache_gives_the_same_image(tmp_path):
     digests = set()
     for cache in (tmp_path / "cache", CACHE):
         result = run_nbslim(
-            "pack", ROOT / "tests/notebooks/plain.ipynb", "--engine", "oci", "--json",
+            "pack", ROOT / "tests/notebooks/plain.ipynb", "--engine", "oci", "--json", "--no-cache",
             cwd=tmp_path, variables={"NBSLIM_CACHE": str(cache)},
         )  # fmt: skip
         assert result.returncode == 0, result.stderr
