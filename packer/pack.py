@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from nbslim.packer.cache import running, used
 from nbslim.packer.distributions import total_bytes
 from nbslim.packer.draft import Parts
 from nbslim.packer.effects import made_again
+from nbslim.packer.elf import remembering_elves
 from nbslim.packer.environments import (
     Environment,
     RequirementsError,
@@ -40,6 +42,7 @@ from nbslim.packer.pins import check_pins
 from nbslim.packer.prepare import Plan, decided, install, installed_in, located, plan, settled
 from nbslim.packer.receipt import Clock, Receipt
 from nbslim.packer.reference import Reference, serve_in_full
+from nbslim.packer.removed import module_names
 from nbslim.packer.replay import Expected
 from nbslim.packer.slim import Ladder, Slimmed, slim
 from nbslim.packer.stage import Stage, open_stage
@@ -69,6 +72,7 @@ def pack(options: Options, *, log: Log) -> Receipt:
         found = plan(options.notebook, options.python)
     with (
         running(cache),
+        remembering_elves(cache / "elf.json"),
         open_workspace(cache) as workspace,
         open_stage(engine, workspace, cache, isolation=options.isolation, base=options.base) as stage,
     ):
@@ -203,6 +207,7 @@ def _slim(job: _Job, execution: Execution, known: Reference | None) -> tuple[Sli
     opened = settled_closure(closure, installed, pickled).files
     add_data(workspace.bundle, workspace.work, [need.name for need in opened])
 
+    @functools.cache
     def analyse(added: frozenset[str]) -> Analysis:
         analysis = settled(job.found, settled_closure(closure, installed, pickled, added), installed)
         _finish_bundle(job, analysis)
@@ -218,7 +223,7 @@ def _slim(job: _Job, execution: Execution, known: Reference | None) -> tuple[Sli
             job.options.goal,
             measure=lambda: reference.result()[0],
             roots=frozenset(pickled.modules),
-            full=_full_folders(job),
+            full=_all_modules(job),
             analyse=analyse,
             add_local=local.add,
         )
@@ -247,11 +252,12 @@ def _reference(job: _Job, known: Reference | None) -> Reference:
     )
 
 
-def _full_folders(job: _Job) -> tuple[Path, ...]:
-    """Return the folders of modules that the notebook could import from."""
+def _all_modules(job: _Job) -> frozenset[str]:
+    """Return the modules that the notebook could import."""
     root, interpreter = job.stage.tools.root, job.interpreter
     folders = (interpreter.stdlib, *([interpreter.dynload] if interpreter.dynload else ()))
-    return (job.environment.site_packages, *(inside(root, folder) for folder in folders))
+    places = (job.environment.site_packages, *(inside(root, folder) for folder in folders))
+    return frozenset().union(*map(module_names, places))
 
 
 def _finish_bundle(job: _Job, analysis: Analysis) -> None:
