@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from nbslim.packer.enclosure import Enclosure
+from nbslim.packer.enclosure import Enclosure, with_fixed_addresses
 from nbslim.packer.errors import BuildError
 
 _SCRIPT = Path(__file__).with_name("inside_compile.py")
@@ -85,12 +85,19 @@ def _compile_part(enclosure: Enclosure, sources: Sequence[Path]) -> None:
     if not sources:
         return
     inside = [f"/{source.relative_to(enclosure.tree)}" for source in sources]
+    # Up to Python 3.10 bytecode holds constant sets in the order of their hashes; -I would ignore the seed.
     command, environment = enclosure.command(
-        ["-I", "-S", "-B", "-c", _SCRIPT.read_text()], environment={}, writable=True
+        ["-s", "-S", "-B", "-c", _SCRIPT.read_text()], environment={"PYTHONHASHSEED": "0"}, writable=True
     )
     pairs = json.dumps([(enclosure.path(path), path) for path in inside])
     result = subprocess.run(
-        command, input=pairs, env=environment, capture_output=True, text=True, check=False
+        with_fixed_addresses(command),
+        cwd=enclosure.tree,  # where no module lies that the script could take for its own
+        input=pairs,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if result.returncode:
         message = (

@@ -7,6 +7,7 @@ import pytest
 from nbslim.packer.bytecode import compile_tree
 from nbslim.packer.enclosure import enclose
 from nbslim.packer.interpreter import assemble_interpreter, describe
+from nbslim.packer.pythons import find_python, installed_pythons
 
 
 @pytest.fixture(scope="module", name="tree")
@@ -60,3 +61,18 @@ def test_the_second_time_comes_from_the_cache_with_the_same_bytes(tree, library,
     compiled(tree, tmp_path)
     assert (library / "module.pyc").read_bytes() == first
     assert [path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()] == kept
+
+
+@pytest.mark.parametrize("version", ["3.9", "3.10", "3.11"])
+def test_cold_cache_compiles_to_the_same_bytes(version, tmp_path):
+    if version not in {python.minor for python in installed_pythons()}:
+        pytest.skip(f"Python {version} is not installed")
+    tree, interpreter = tmp_path / "tree", describe(str(find_python(version).executable))
+    assemble_interpreter(interpreter, tree)
+    found = set()
+    for number in range(6):
+        (tree / "app/lib").mkdir(parents=True, exist_ok=True)
+        (tree / "app/lib/module.py").write_text("def f(x): return x in {'a', 'b', 'c', 'd', None, 1.5}\n")
+        compile_tree(enclose(tree), ["app/lib"], version=interpreter.version, cache=tmp_path / str(number))
+        found.add((tree / "app/lib/module.pyc").read_bytes())
+    assert len(found) == 1
