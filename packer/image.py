@@ -53,7 +53,7 @@ class Parts:
     cache: Path
 
 
-def config(title: str) -> ImageConfig:
+def config(title: str, created: int) -> ImageConfig:
     """Return how the image starts: the runtime, as a numeric user of group 0, on port 8080."""
     return ImageConfig(
         entrypoint=("/usr/bin/python3", "-m", "nbslim.runtime"),
@@ -62,6 +62,7 @@ def config(title: str) -> ImageConfig:
         working_dir="/app/model",
         ports=(8080,),
         labels={"org.opencontainers.image.title": title},
+        created=created,
     )
 
 

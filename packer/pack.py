@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from nbslim.analyzer import Analysis, Installed, NotebookError, ServingEffect
@@ -26,7 +26,7 @@ from nbslim.packer.executed import read_bundle, run_notebook, settled_closure
 from nbslim.packer.image import LAYERS, Parts, config
 from nbslim.packer.interpreter import Interpreter, assemble_interpreter, describe
 from nbslim.packer.libraries import inside
-from nbslim.packer.oci import WrittenImage, write_archive
+from nbslim.packer.oci import WrittenImage, source_date, write_archive
 from nbslim.packer.pins import check_pins
 from nbslim.packer.prepare import Plan, decided, install, installed_in, located, plan, settled
 from nbslim.packer.receipt import Clock, Receipt
@@ -53,6 +53,8 @@ class Options:
     bundle: Path | None = None
     base: str | None = None
     isolation: str | None = None
+    created: int = field(default_factory=source_date)
+    """What the image says when it was made, in seconds since 1970."""
 
 
 def pack(options: Options, *, log: Log) -> Receipt:
@@ -120,7 +122,7 @@ def _prepare(
     options: Options, engine: Engine, found: Plan, workspace: Workspace, stage: Stage, cache: Path
 ) -> _Job:
     tools = stage.tools
-    python = tools.find(found.version)
+    python = tools.find(found.python)
     environment = install(found, python, tools)
     runtime = make_runtime(python, runtime_requirements(), cache=tools.cache, run=tools.uv)
     interpreter = describe(str(python.executable), root=tools.root, run=tools.ask)
@@ -248,7 +250,7 @@ def _write(job: _Job) -> WrittenImage:
     image = write_archive(
         job.workspace.tree,
         LAYERS,
-        config(_name(job.found)),
+        config(_name(job.found), job.options.created),
         reference=job.reference,
         output=job.archive,
         blobs=job.cache / "layers",
