@@ -10,7 +10,7 @@ from pathlib import Path
 
 from nbslim.analyzer import Analysis, Installed, NotebookError, ServingEffect
 from nbslim.packer import buildah
-from nbslim.packer.bundle import LocalModules, add_data, leave_bundle, write_manifest
+from nbslim.packer.bundle import LocalModules, add_data, files_naming, leave_bundle, write_manifest
 from nbslim.packer.distributions import total_bytes
 from nbslim.packer.effects import made_again
 from nbslim.packer.environments import (
@@ -288,12 +288,21 @@ def _receipt(
         verified=verified,
         seconds=clock.seconds,
         layers=[asdict(layer) for layer in image.layers],
-        warnings=(*job.environment.warnings, *rung.analysis.warnings, *_doubts(execution), *rung.warnings),
+        warnings=(
+            *job.environment.warnings,
+            *rung.analysis.warnings,
+            *_doubts(job, execution),
+            *rung.warnings,
+        ),
     )
 
 
-def _doubts(execution: Execution) -> tuple[str, ...]:
+def _doubts(job: _Job, execution: Execution) -> tuple[str, ...]:
     doubts = [f"{reason}; it is not replayed" for reason in execution.unusable]
+    doubts += [
+        f"{name} holds a path of the folder in which the notebook ran: no image has it, and no two runs are one image"
+        for name in files_naming(job.workspace.bundle, job.workspace.folder)
+    ]
     if execution.unstable:
         counted = f"{execution.unstable} samples got two answers from the notebook itself"
         doubts.append(f"{counted}; they are not compared")

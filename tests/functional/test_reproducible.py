@@ -192,3 +192,11 @@ def test_run_that_keeps_its_time_changes_nothing_but_the_pickle(tmp_path):
         files.append({p.name: p.read_bytes() for p in (tmp_path / name / "bundle").rglob("*") if p.is_file()})
     assert digests[0][:-1] == digests[1][:-1]
     assert {name for name in files[0] if files[0][name] != files[1][name]} == {"entry_points.pickle"}
+
+
+def test_path_of_the_run_is_warned_of(tmp_path):
+    cells = ["import os\nhere = os.getcwd()", "def predictor(x):\n    return len(here) > x\nsamples = [0]"]
+    warnings = packed_anew(write_notebook(tmp_path / "here.ipynb", *cells), tmp_path)["warnings"]
+    assert [text.partition(":")[0] for text in warnings] == [
+        "entry_points.pickle holds a path of the folder in which the notebook ran"
+    ]
