@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -80,6 +81,7 @@ def with_fixed_addresses(command: Sequence[str]) -> list[str]:
     return [sys.executable, "-I", str(_ENTER), "--fixed-addresses", "--", *command]
 
 
+@cache
 def _may_enter() -> bool:
     probe = [sys.executable, "-I", str(_ENTER), "--root", "/", "--writable", "--", sys.executable, "-c", ""]
     return subprocess.run(probe, capture_output=True, check=False).returncode == 0
