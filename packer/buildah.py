@@ -89,6 +89,13 @@ def pull_archive(archive: Path, reference: str) -> None:
     _run("pull", "--quiet", f"oci-archive:{archive}:{reference}")
 
 
+def digest_of(reference: str) -> str | None:
+    """Return the digest of the image that local storage has under `reference`; None if it has none."""
+    command = _command("inspect", "--type", "image", "--format", "{{.FromImageDigest}}", reference)
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    return result.stdout.strip() if result.returncode == 0 else None
+
+
 def _run(*arguments: str) -> str:
     command = _command(*arguments)
     result = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -63,10 +63,11 @@ def _key(tree: Path, source: str, version: str) -> str:
 
 
 def _take(cache: Path, key: str, target: Path) -> bool:
-    kept = cache / key[:2] / key
-    if not kept.exists():
+    try:
+        link_file(cache / key[:2] / key, target)
+    except FileNotFoundError:
         return False
-    link_file(kept, target)
+    os.utime(target)  # the file in the cache has its time, which tells how long it was of no use
     return True
 
 

@@ -10,7 +10,7 @@ import platform
 import re
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from importlib.metadata import version
@@ -20,11 +20,13 @@ from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from nbslim.analyzer import Analysis, NbslimError, to_json, to_requirements, to_text
 from nbslim.packer.buildah import ISOLATIONS
+from nbslim.packer.environments import cache_folder
 from nbslim.packer.errors import BuildError
+from nbslim.packer.holdings import KINDS, Holding, as_json, as_text, clear, holdings
 from nbslim.packer.prepare import analyze_in, analyze_notebook, analyze_offline
 
 if TYPE_CHECKING:
-    from nbslim.packer.execute import Settings
+    from nbslim.packer.options import Settings
 
 INTERRUPTED = 130
 UNREAD = 141
@@ -118,6 +120,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_analyze(commands)
     _add_pack(commands)
     _add_serve(commands)
+    _add_cache(commands)
     return parser
 
 
@@ -170,6 +173,9 @@ def _add_pack(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     command.add_argument(
         "--isolation", choices=ISOLATIONS, help="of the builder (buildah); default: what works"
     )
+    command.add_argument(
+        "--no-cache", action="store_true", help="resolve and run all again, whatever is remembered"
+    )
     command.add_argument("--json", action="store_true", help="print the receipt instead of the reference")
     command.set_defaults(run=_pack)
 
@@ -202,6 +208,23 @@ def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     # A text, so that only serve reads it: to other commands PORT is somebody else's variable.
     command.add_argument("--port", type=_port, default=os.environ.get("PORT") or "8080")
     command.set_defaults(run=_serve)
+
+
+def _add_cache(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = commands.add_parser("cache", help="what nbslim keeps for the next time, and how much of it")
+    command.add_argument("--json", action="store_true")
+    command.set_defaults(run=_cache)
+    clear = command.add_subparsers(metavar="clear").add_parser(
+        "clear", help="remove what nbslim keeps, but for what a running pack uses"
+    )
+    clear.add_argument(
+        "kinds", nargs="*", type=_kind, metavar="KIND", help=f"{', '.join(KINDS)}; default: all"
+    )
+    clear.add_argument(
+        "--older-than", type=_days, default=0, metavar="DAYS", help="only what was not used for so long"
+    )
+    clear.add_argument("--json", action="store_true")
+    clear.set_defaults(run=_clear_cache)
 
 
 def _add_python(command: argparse.ArgumentParser) -> None:
@@ -237,6 +260,18 @@ def _variable(text: str) -> tuple[str, str]:
 def _seconds(text: str) -> int:
     if not text.isdigit() or int(text) == 0:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of seconds above 0")
+    return int(text)
+
+
+def _kind(text: str) -> str:
+    if text not in KINDS:
+        raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(KINDS)}")
+    return text
+
+
+def _days(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of days")
     return int(text)
 
 
@@ -277,7 +312,7 @@ def _executed(options: argparse.Namespace, err: TextIO) -> Analysis:
 
 
 def _settings(options: argparse.Namespace) -> Settings:
-    from nbslim.packer.execute import Settings  # noqa: PLC0415 - analyze is to answer at once
+    from nbslim.packer.options import Settings  # noqa: PLC0415 - analyze is to answer at once
 
     return Settings(
         variables=dict(options.variables), timeout=options.timeout, network=not options.no_network
@@ -296,9 +331,9 @@ def _json_text(analysis: Analysis) -> str:
 
 def _pack(options: argparse.Namespace, out: TextIO, err: TextIO) -> None:
     _need_linux("pack")
-    from nbslim.packer.pack import Options, pack  # noqa: PLC0415 - analyze does without what running takes
+    from nbslim.packer.again import packed_before  # noqa: PLC0415 - analyze does without this
+    from nbslim.packer.options import Goal, Options  # noqa: PLC0415 - so does it without this
     from nbslim.packer.samples import read_samples  # noqa: PLC0415 - so does it without this
-    from nbslim.packer.slim import Goal  # noqa: PLC0415 - so does it without this
     from nbslim.packer.summary import summary  # noqa: PLC0415 - so does it without this
 
     samples = read_samples(options.samples) if options.samples else ()
@@ -306,9 +341,14 @@ def _pack(options: argparse.Namespace, out: TextIO, err: TextIO) -> None:
     chosen = Options(
         options.notebook, options.tag, options.engine, options.python, settings,
         output=options.output, bundle=options.bundle, base=options.base, isolation=options.isolation,
+        anew=options.no_cache,
         goal=Goal(options.level, options.strict, tuple(options.keep), options.accelerator),
     )  # fmt: skip
-    receipt = pack(chosen, log=_log(err))
+    receipt = packed_before(chosen, log=_log(err))
+    if receipt is None:
+        from nbslim.packer.pack import pack  # noqa: PLC0415 - what was packed before needs none of what running takes
+
+        receipt = pack(chosen, log=_log(err))
     print(summary(receipt), file=err)
     _tell(json.dumps(receipt.as_json(), indent=2) if options.json else receipt.reference, out)
 
@@ -317,6 +357,23 @@ def _serve(options: argparse.Namespace, _out: TextIO, err: TextIO) -> None:
     from nbslim.packer.serve import serve  # noqa: PLC0415 - analyze does without a server
 
     serve(options.source, port=options.port, log=_log(err))
+
+
+def _cache(options: argparse.Namespace, out: TextIO, _err: TextIO) -> None:
+    folder = cache_folder()
+    _tell_holdings(folder, holdings(folder), options, out)
+
+
+def _clear_cache(options: argparse.Namespace, out: TextIO, _err: TextIO) -> None:
+    folder = cache_folder()
+    kinds = options.kinds or list(KINDS)
+    _tell_holdings(folder, clear(folder, kinds, unused_seconds=options.older_than * 86400), options, out)
+
+
+def _tell_holdings(
+    folder: Path, found: Mapping[str, Holding], options: argparse.Namespace, out: TextIO
+) -> None:
+    _tell(json.dumps(as_json(folder, found), indent=2) if options.json else as_text(folder, found), out)
 
 
 def _log(err: TextIO) -> Callable[[str], None]:

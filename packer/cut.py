@@ -6,6 +6,7 @@ import hashlib
 import os
 from pathlib import Path
 
+from nbslim.packer.cache import used
 from nbslim.packer.distributions import link_file
 from nbslim.packer.elf import is_elf, without_symbols
 
@@ -13,11 +14,10 @@ from nbslim.packer.elf import is_elf, without_symbols
 def place_without_symbols(source: Path, target: Path, cache: Path) -> None:
     """Put the library `source` at `target` without what no loader reads; what is cut is remembered in `cache`."""
     status = source.stat()
-    identity = (
-        f"{os.path.realpath(source)} {status.st_dev} {status.st_ino} {status.st_size} {status.st_mtime_ns}"
-    )
+    # Not its path: links to one file of an environment lie in another tree each time.
+    identity = f"{status.st_dev} {status.st_ino} {status.st_size} {status.st_mtime_ns}"
     kept = cache / hashlib.sha256(identity.encode()).hexdigest()
-    if not kept.exists():
+    if not used(kept):
         data = source.read_bytes()
         short = without_symbols(data) if is_elf(source) else data
         kept.parent.mkdir(parents=True, exist_ok=True)

@@ -93,7 +93,7 @@ def lay_draft(parts: Parts, names: Collection[str], tree: Path) -> Draft:
     place_own_runtime(runtime)
     shutil.copytree(parts.bundle, tree / MODEL)
     elves = [path for folder in (libraries, runtime) for path in folder.rglob("*.so*") if is_elf(path)]
-    assemble_interpreter(parts.interpreter, tree, libraries_for=elves)
+    assemble_interpreter(parts.interpreter, tree, libraries_for=elves, bytecode=True, cache=parts.cache)
     all_placed = {**_below(DISTRIBUTIONS, placed), **_below(RUNTIME, own)}
     return Draft(tree, parts.interpreter.name, all_placed)
 

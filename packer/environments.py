@@ -9,15 +9,16 @@ import shutil
 import sys
 import sysconfig
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import requires
 from pathlib import Path
 
 from nbslim.analyzer import names
-from nbslim.packer.cache import complete
+from nbslim.packer.cache import complete, used
 from nbslim.packer.index import wheels_but
 from nbslim.packer.pythons import Python
-from nbslim.packer.resolution import Resolution, resolve
+from nbslim.packer.resolution import Resolution
+from nbslim.packer.resolved import resolved, resolved_before
 from nbslim.packer.uv import RequirementsError, Runner, ask, failed, run_uv
 from packaging.requirements import Requirement
 
@@ -46,6 +47,8 @@ class Environment:
     lock: tuple[str, ...]
     """Every distribution in it, as `name==version` or `name @ URL`."""
     warnings: tuple[str, ...] = ()
+    cached: bool = field(default=False, compare=False)
+    """Whether it was there already, and what it holds was remembered."""
 
     @property
     def executable(self) -> Path:
@@ -76,14 +79,14 @@ def make_environment(
     cache: Path,
     extra: Sequence[str] = KERNEL,
     run: Runner = run_uv,
+    anew: bool = False,
 ) -> Environment:
     """Return an environment of `python` with `specifiers` and `extra`, from the cache if it is there already.
 
-    Raises RequirementsError.
+    With `anew` they are resolved again, whatever is remembered. Raises RequirementsError.
     """
-    resolution = resolve(python, [*specifiers, *extra], run=run)
 
-    def make(folder: Path) -> None:
+    def make(folder: Path, resolution: Resolution) -> None:
         # Relocatable: it gets its real name when it is complete.
         _uv(
             run,
@@ -97,23 +100,43 @@ def make_environment(
         )
         _install(run, resolution, "--compile-bytecode", "--python", str(folder))
 
-    folder = complete(cache / "environments" / _key(python, resolution), make)
-    return Environment(python, folder, resolution.lock, resolution.warnings)
+    wanted = _Wanted(python, [*specifiers, *extra], cache, run)
+    there = not anew and used(
+        environment_before(python, specifiers, cache=cache, extra=extra) or cache / "none"
+    )
+    folder, resolution = wanted.installed(cache / "environments", make, anew=anew)
+    return Environment(python, folder, resolution.lock, resolution.warnings, there)
 
 
-def make_runtime(python: Python, requirements: Sequence[str], *, cache: Path, run: Runner = run_uv) -> Path:
+def environment_before(
+    python: Python, specifiers: Sequence[str], *, cache: Path, extra: Sequence[str] = KERNEL
+) -> Path | None:
+    """Return where the environment lies if what it holds is remembered; it may have been cleared away."""
+    resolution = resolved_before(python, [*specifiers, *extra], cache=cache)
+    return cache / "environments" / lock_key(python, resolution) if resolution else None
+
+
+def make_runtime(
+    python: Python, requirements: Sequence[str], *, cache: Path, run: Runner = run_uv, anew: bool = False
+) -> Path:
     """Return a folder with the runtime's dependencies for `python`, without bytecode and scripts.
 
-    Raises RequirementsError.
+    With `anew` they are resolved again, whatever is remembered. Raises RequirementsError.
     """
-    resolution = resolve(python, requirements, run=run)
 
-    def make(folder: Path) -> None:
+    def make(folder: Path, resolution: Resolution) -> None:
         _install(run, resolution, "--python", str(python.executable), "--target", str(folder))
         shutil.rmtree(folder / "bin", ignore_errors=True)
         (folder / ".lock").unlink(missing_ok=True)
 
-    return complete(cache / "runtime" / _key(python, resolution), make)
+    wanted = _Wanted(python, requirements, cache, run)
+    return wanted.installed(cache / "runtime", make, anew=anew)[0]
+
+
+def runtime_before(python: Python, requirements: Sequence[str], *, cache: Path) -> Path | None:
+    """Return where the runtime's dependencies lie if what they are is remembered; they may have been cleared away."""
+    resolution = resolved_before(python, requirements, cache=cache)
+    return cache / "runtime" / lock_key(python, resolution) if resolution else None
 
 
 def runtime_requirements(
@@ -127,6 +150,36 @@ def runtime_requirements(
 def _only_for_runtime(requirement: Requirement) -> bool:
     marker = requirement.marker
     return bool(marker and marker.evaluate({"extra": "runtime"}) and not marker.evaluate({"extra": ""}))
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """Requirements that are to be resolved, and installed into a folder of the cache."""
+
+    python: Python
+    specifiers: Sequence[str]
+    cache: Path
+    run: Runner
+
+    def installed(
+        self, folder: Path, make: Callable[[Path, Resolution], None], *, anew: bool
+    ) -> tuple[Path, Resolution]:
+        """Return the folder that `make` fills, and the resolution; one that does not install any more is forgotten."""
+        resolution = self._resolved(anew=anew)
+        try:
+            return self._complete(folder, make, resolution), resolution
+        except RequirementsError:
+            if anew or (again := self._resolved(anew=True)) == resolution:
+                raise
+            return self._complete(folder, make, again), again
+
+    def _resolved(self, *, anew: bool) -> Resolution:
+        return resolved(self.python, self.specifiers, cache=self.cache, run=self.run, anew=anew)
+
+    def _complete(
+        self, folder: Path, make: Callable[[Path, Resolution], None], resolution: Resolution
+    ) -> Path:
+        return complete(folder / lock_key(self.python, resolution), lambda aside: make(aside, resolution))
 
 
 def _install(run: Runner, resolution: Resolution, *options: str) -> None:
@@ -151,7 +204,7 @@ def _uv(run: Runner, *arguments: str, text: str = "") -> None:
         raise failed(arguments, answer)
 
 
-def _key(python: Python, resolution: Resolution) -> str:
+def lock_key(python: Python, resolution: Resolution) -> str:
     """Return a name that is another one whenever the folder's content would be."""
     parts = [_FORMAT, sysconfig.get_platform(), python.version, str(python.executable), *resolution.lock]
     return hashlib.sha256(json.dumps([*parts, *resolution.built]).encode()).hexdigest()[:24]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,19 +15,13 @@ from nbformat import NotebookNode
 from nbslim.analyzer import Cell, Notebook, ServingEffect
 from nbslim.packer.errors import ExecutionError
 from nbslim.packer.kernel import Kernel, start_kernel
+from nbslim.packer.options import PASSED_ON, Settings
 from nbslim.packer.own import place_own_cloudpickle, place_own_runtime
 from nbslim.packer.stage import Stage
 from nbslim.packer.workspace import MARKER, Workspace
 from tqdm import tqdm
 
 _INSIDE = Path(__file__).with_name("inside_kernel.py")
-
-PASSED_ON = (
-    "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy",
-    "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "TZ",
-)  # fmt: skip
-"""What cells see of the caller's environment unasked: how to reach the network, and the time zone."""
-
 
 Choose = Callable[[], tuple[ServingEffect, ...]]
 """Tells from the bundle which changes that cells made are made again when it is loaded."""
@@ -43,46 +36,6 @@ class Execution:
     unusable: tuple[str, ...]
     local_modules: Mapping[str, str]
     """Their names, with their files as paths relative to the notebook's folder."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How the user wants the notebook run."""
-
-    entries: tuple[str, ...] = ("predictor", "validator")
-    variables: Mapping[str, str] | None = None
-    timeout: int | None = None
-    """Seconds for each cell; None: no limit."""
-    network: bool = True
-    answers: bool = True
-    """Whether samples are recorded and answered; without, any functions may be the entry points."""
-    samples: tuple[Any, ...] = ()
-    """Samples besides the notebook's own."""
-
-
-def copy_folder(notebook: Notebook, target: Path) -> None:
-    """Copy the notebook's folder, links followed, without version control and virtual environments.
-
-    Raises ExecutionError for what cannot be read.
-    """
-
-    def passed_over(folder: str, names: list[str]) -> set[str]:
-        return {name for name in names if _passed_over(Path(folder, name))}
-
-    try:
-        shutil.copytree(notebook.folder, target, ignore=passed_over, ignore_dangling_symlinks=True)
-    except shutil.Error as error:
-        source, _, reason = error.args[0][0]
-        message = f"{source} cannot be copied: {reason}"
-        raise ExecutionError(message, hint="the notebook runs in a copy of its folder") from error
-
-
-def _passed_over(path: Path) -> bool:
-    if path.name in {".git", ".hg", ".svn", ".ipynb_checkpoints", "__pycache__", "node_modules"}:
-        return True
-    if path.is_symlink() and path.parent.resolve().is_relative_to(path.resolve()):
-        return True  # a link to a folder that holds it: following it would not end
-    return (path / "pyvenv.cfg").exists() or path.is_socket() or path.is_fifo()
 
 
 def execute(

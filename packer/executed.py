@@ -25,9 +25,12 @@ from nbslim.analyzer import (
     read_pickle,
     settle_pickled,
 )
+from nbslim.packer.cache import running
 from nbslim.packer.environments import cache_folder
 from nbslim.packer.errors import ExecutionError
-from nbslim.packer.execute import Choose, Execution, Settings, copy_folder, execute
+from nbslim.packer.execute import Choose, Execution, execute
+from nbslim.packer.folder import copy_folder
+from nbslim.packer.options import Settings
 from nbslim.packer.prepare import Plan, decided, install, installed_in, plan, settled
 from nbslim.packer.stage import HostStage, Stage
 from nbslim.packer.tools import Tools
@@ -49,6 +52,20 @@ def analyze_executed(
     ExecutionError.
     """
     tools = Tools(cache_folder(os.environ))
+    with running(tools.cache):
+        return _analyzed(path, existing, tools, python=python, entries=entries, settings=settings, log=log)
+
+
+def _analyzed(
+    path: Path,
+    existing: Path | None,
+    tools: Tools,
+    *,
+    python: str | None,
+    entries: Sequence[str],
+    settings: Settings,
+    log: Callable[[str], None],
+) -> Analysis:
     if existing:
         executable, site_packages = _interpreter(existing), find_environment(existing).site_packages
         found = plan(path, python or find_environment(existing).python, entries)
@@ -63,6 +80,7 @@ def analyze_executed(
     asked = replace(settings, entries=tuple(found.closure.entry_points), answers=False)
     log(f"{path.name}: running {len(found.notebook.cells)} cells with Python {found.version}")
     with open_workspace(tools.cache) as workspace:
+        copy_folder(found.notebook, workspace.work)
         run_notebook(found, HostStage(tools), workspace, executable, runtime=None, settings=asked)
         pickled = read_bundle(found, workspace)
     return settled(found, settled_closure(found.closure, installed, pickled), installed)
@@ -100,8 +118,7 @@ def run_notebook(
     choose: Choose = lambda: (),
     readable: Sequence[Path] = (),
 ) -> Execution:
-    """Run the cells in a copy of the notebook's folder; the workspace then holds the bundle. Raises ExecutionError."""
-    copy_folder(found.notebook, workspace.work)
+    """Run the cells in the copy of their folder; the workspace then holds the bundle. Raises ExecutionError."""
     return execute(
         found.notebook,
         stage,

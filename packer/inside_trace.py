@@ -79,8 +79,10 @@ class Recorder:
 
 
 def _importing(frame: FrameType | None) -> str:
-    """Return the module that imports; C code has no frames, and counts as what has imported it."""
+    """Return the module that imports: a Python one has a frame, a C one is being loaded by the import system."""
     while frame is not None and frame.f_code.co_filename.startswith(IMPORTLIB):
+        if frame.f_code.co_name == "_load_unlocked":
+            return str(frame.f_locals["spec"].name)
         frame = frame.f_back
     return "" if frame is None else str(frame.f_globals.get("__name__"))
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nbslim.packer.disk import writing
 from nbslim.packer.elf import MAGIC, read_elf
 from nbslim.packer.errors import BuildError
+from nbslim.packer.laid import BYTECODE, Laid, laid_once, link_tree, valid_bytecode
 from nbslim.packer.libraries import HOST, Closure, inside, library_closure
 from nbslim.packer.relocation import Relocation, without_symbols_only
-from nbslim.packer.rootfs import CERTIFICATES, lay_certificates, lay_link, lay_rootfs
+from nbslim.packer.rootfs import BUNDLES, CERTIFICATES, lay_certificates, lay_link, lay_rootfs
 from nbslim.packer.stdlib import stdlib_files
 
 # Loaded by libc when a process resolves names or ends threads; no file asks for them.
@@ -98,32 +100,37 @@ def describe(executable: str, *, root: Path = HOST, run: Run | None = None) -> I
 
 
 def assemble_interpreter(
-    interpreter: Interpreter, tree: Path, *, libraries_for: Iterable[Path] = (), full: bool = False
+    interpreter: Interpreter,
+    tree: Path,
+    *,
+    libraries_for: Iterable[Path] = (),
+    full: bool = False,
+    bytecode: bool = False,
+    cache: Path | None = None,
 ) -> Assembled:
     """Lay the interpreter into `tree`, with all that it and `libraries_for` need of the operating system.
 
     `libraries_for` are the ELF files of the distributions that the image holds; libraries in their own wheels are not
-    copied. The standard library comes as sources. With `full`, lay down what a one-stage image would hold, to be
-    counted and not to be run: all but CPython's test suites, static library and debug symbols, with the bytecode that
-    lies there, and with the old paths. Files are copied, never linked: what runs in the tree must not reach the host.
+    copied. The standard library comes as sources, with `bytecode` also with what Python has compiled of those that
+    stay as they are. With `full`, lay down what a one-stage image would hold, to be counted and not to be run: all but
+    CPython's test suites, static library and debug symbols, with the bytecode that lies there, and with the old paths.
+    Files are copied, never linked: what runs in the tree must not reach the host. With `cache`, nbslim's own, they are
+    copied there once and linked from there.
 
     Raise BuildError if `tree` cannot be written.
     """
+    root, main = interpreter.root, inside(interpreter.root, interpreter.executable)
     relocation = Relocation.to_prefix(interpreter.prefixes, interpreter.build_folders, interpreter.home)
-    read = without_symbols_only if full else relocation.cleaned
     with writing("the interpreter", tree):
-        size = lay_rootfs(tree)
-        lay_link(tree / "usr/bin/python3", interpreter.name)
-        files = _own_files(interpreter, full=full)
-        closure = _system_libraries(interpreter, files.values(), libraries_for)
-        files |= {f"usr/lib/{name}": library for name, library in closure.libraries.items()}
-        if interpreter.loader is not None:
-            loader = inside(tree, interpreter.loader).relative_to(tree)
-            files[str(loader)] = inside(interpreter.root, interpreter.loader)
-        size += sum(_write(tree / target, read(source)) for target, source in files.items())
-        wanted = relocation.path(interpreter.certificates or CERTIFICATES)
-        size += lay_certificates(tree, interpreter.root, wanted)
-    return Assembled(size, closure.libraries, closure.missing)
+        laid = _laid(interpreter, relocation, tree, full=full, cache=cache)
+        size = link_tree(laid.tree, tree, bytecode=bytecode) if laid.tree != tree else laid.bytes
+        theirs = library_closure(libraries_for, root=root, main=main)
+        read = without_symbols_only if full else relocation.cleaned
+        more = {name: path for name, path in theirs.libraries.items() if name not in laid.libraries}
+        size += sum(_write(tree / "usr/lib" / name, read(path)) for name, path in more.items())
+    ours = {name: root / path for name, path in laid.libraries.items()}
+    missing = {name: root / path for name, path in laid.missing.items()}
+    return Assembled(size, dict(sorted({**more, **ours}.items())), {**theirs.missing, **missing})
 
 
 def _run(command: Sequence[str]) -> str:
@@ -135,6 +142,61 @@ def _run(command: Sequence[str]) -> str:
     return done.stdout
 
 
+def _laid(
+    interpreter: Interpreter, relocation: Relocation, tree: Path, *, full: bool, cache: Path | None
+) -> Laid:
+    """Lay down the interpreter by itself: into `tree`, or once for all into the cache."""
+    files = _own_files(interpreter, full=full)
+    if cache is None or full:
+        return _lay(interpreter, relocation, files, tree, full=full)
+    watched = {name: inside(interpreter.root, name) for name in _watched(interpreter)}
+
+    def lay(target: Path) -> Laid:
+        laid = _lay(interpreter, relocation, files, target, full=False)
+        _lay_bytecode(files, target, interpreter.cache_tag)
+        return laid
+
+    return laid_once(cache, replace(interpreter, root=HOST), files | watched, lay)
+
+
+def _watched(interpreter: Interpreter) -> Iterator[str]:
+    """Yield what changes with the system's libraries: the loader's cache is written anew whenever one is installed."""
+    yield from ("/etc/ld.so.cache", *BUNDLES)
+    yield from (path for path in (interpreter.loader, interpreter.libpython) if path)
+
+
+def _lay(
+    interpreter: Interpreter, relocation: Relocation, files: Mapping[str, Path], tree: Path, *, full: bool
+) -> Laid:
+    read = without_symbols_only if full else relocation.cleaned
+    root = interpreter.root
+    size = lay_rootfs(tree)
+    lay_link(tree / "usr/bin/python3", interpreter.name)
+    closure = _system_libraries(interpreter, files.values())
+    libraries = _all(closure)
+    everything = {**files, **{f"usr/lib/{name}": library for name, library in libraries.items()}}
+    if interpreter.loader is not None:
+        loader = inside(tree, interpreter.loader).relative_to(tree)
+        everything[str(loader)] = inside(root, interpreter.loader)
+    size += sum(_write(tree / target, read(source)) for target, source in everything.items())
+    size += lay_certificates(tree, root, relocation.path(interpreter.certificates or CERTIFICATES))
+    found = {name: str(path.relative_to(root)) for name, path in libraries.items()}
+    return Laid(
+        tree, size, found, {name: str(path.relative_to(root)) for name, path in closure.missing.items()}
+    )
+
+
+def _lay_bytecode(files: Mapping[str, Path], tree: Path, cache_tag: str) -> None:
+    """Lay the interpreter's own bytecode beside the sources that came as they were, which keep their times for it."""
+    for target, source in files.items():
+        laid = tree / target
+        if source.suffix == ".py" and laid.read_bytes() == source.read_bytes():
+            shutil.copystat(source, laid)
+            laid.chmod(0o644)
+            if compiled := valid_bytecode(source, cache_tag):
+                _write(laid.parent / BYTECODE / compiled.name, compiled.read_bytes())
+
+
 def _own_files(interpreter: Interpreter, *, full: bool) -> dict[str, Path]:
     """Map paths in the tree to the interpreter's own files: executable and standard library."""
     files = {f"usr/bin/{interpreter.name}": inside(interpreter.root, interpreter.executable)}
@@ -143,22 +205,21 @@ def _own_files(interpreter: Interpreter, *, full: bool) -> dict[str, Path]:
     if interpreter.dynload is not None:
         folders[f"{target}/lib-dynload"] = interpreter.dynload
     for place, source in folders.items():
-        for file in stdlib_files(inside(interpreter.root, source), full=full):
-            files[f"{place}/{file}"] = inside(interpreter.root, f"{source}/{file}")
+        folder = inside(interpreter.root, source)
+        for file in stdlib_files(folder, full=full):
+            path = folder / file
+            files[f"{place}/{file}"] = (
+                inside(interpreter.root, f"{source}/{file}") if path.is_symlink() else path
+            )
     return files
 
 
-def _system_libraries(
-    interpreter: Interpreter, own: Iterable[Path], libraries_for: Iterable[Path]
-) -> Closure:
-    """Find what the new `/usr/lib` must hold; what wheels hold themselves is not in it."""
+def _system_libraries(interpreter: Interpreter, own: Iterable[Path]) -> Closure:
+    """Find what the interpreter needs in the new `/usr/lib`."""
     root, main = interpreter.root, inside(interpreter.root, interpreter.executable)
     # Tk needs a display; official images carry its module without its libraries.
     files = [path for path in own if not path.name.startswith("_tkinter")]
-    ours = library_closure(files, root=root, main=main, also=_RUN_TIME_LIBRARIES)
-    theirs = library_closure(libraries_for, root=root, main=main)
-    libraries = {**theirs.libraries, **_all(ours)}
-    return Closure(dict(sorted(libraries.items())), {}, {**theirs.missing, **ours.missing})
+    return library_closure(files, root=root, main=main, also=_RUN_TIME_LIBRARIES)
 
 
 def _longest_first(paths: Iterable[str]) -> tuple[str, ...]:

@@ -10,13 +10,14 @@ import platform
 import stat
 import tarfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from nbslim.packer.cache import used
 from nbslim.packer.disk import writing
 from nbslim.packer.errors import BuildError
 from nbslim.packer.gzipped import LEVEL, GzipWriter
@@ -135,6 +136,40 @@ def write_archive(
     return image
 
 
+def read_documents(archive: Path, layers: Collection[str]) -> dict[str, str]:
+    """Return by name what `archive` holds besides its `layers`, given by their digests: all of it is JSON."""
+    blobs = {_blob_name(digest) for digest in layers}
+    with tarfile.open(archive) as tar:
+        return {m.name: _text(tar, m) for m in tar if m.isfile() and m.name not in blobs}
+
+
+def _text(tar: tarfile.TarFile, member: tarfile.TarInfo) -> str:
+    file = tar.extractfile(member)
+    return file.read().decode() if file else ""
+
+
+def rewrite_archive(
+    documents: Mapping[str, str], layers: Sequence[Mapping[str, Any]], *, blobs: Path, output: Path
+) -> bool:
+    """Write an archive again from its documents and the `layers` (as in WrittenLayer) that `blobs` keeps.
+
+    Returns False, and writes nothing, where one of them is gone. Raise BuildError if `output` cannot be written.
+    """
+    kept = {layer["digest"]: _kept_blob(blobs, layer["diff_id"].partition(":")[2]) for layer in layers}
+    sizes = {layer["digest"]: layer["compressed"] for layer in layers}
+    if not all(used(blob) and blob.stat().st_size == sizes[digest] for digest, blob in kept.items()):
+        return False
+    with (
+        writing("the image", output.parent),
+        TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.") as aside,
+    ):
+        part = Path(aside, "archive")
+        files = {_blob_name(digest): blob for digest, blob in kept.items()}
+        _write_members(part, {name: text.encode() for name, text in documents.items()}, files)
+        part.replace(output)
+    return True
+
+
 def _distribute(tree: Path, layers: Sequence[Layer]) -> dict[str, list[str]]:
     """Say for each layer which paths of `tree` it holds, folders before what is in them."""
     owners = {path.strip("/"): layer.name for layer in layers for path in layer.paths}
@@ -165,9 +200,8 @@ def _write_layer(tree: Path, name: str, paths: Sequence[str], store: Path) -> tu
     """Put the compressed layer into `store`, unless it is there; nothing is compressed just to find that out."""
     hashed = hashlib.sha256()
     size = _write_tar(tree, paths, hashed.update)
-    # Another zlib, or another level, compresses to other bytes.
-    blob = store / f"{hashed.hexdigest()}-{LEVEL}-{zlib.ZLIB_RUNTIME_VERSION}.tar.gz"
-    if not blob.exists():
+    blob = _kept_blob(store, hashed.hexdigest())
+    if not used(blob):
         store.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=store, prefix=".") as aside:
             part = Path(aside, "layer")
@@ -181,6 +215,11 @@ def _write_layer(tree: Path, name: str, paths: Sequence[str], store: Path) -> tu
         bytes=size,
         compressed=blob.stat().st_size,
     )
+
+
+def _kept_blob(store: Path, uncompressed: str) -> Path:
+    # Another zlib, or another level, compresses to other bytes.
+    return store / f"{uncompressed}-{LEVEL}-{zlib.ZLIB_RUNTIME_VERSION}.tar.gz"
 
 
 def _write_tar(tree: Path, paths: Iterable[str], write: Callable[[memoryview], object]) -> int:

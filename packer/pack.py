@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from nbslim.analyzer import Analysis, Installed, NotebookError, ServingEffect
+from nbslim.analyzer import Analysis, Installed, ServingEffect, to_json
 from nbslim.packer import buildah
+from nbslim.packer.again import entry_of
 from nbslim.packer.bundle import LocalModules, add_data, files_naming, leave_bundle, write_manifest
+from nbslim.packer.cache import running, used
 from nbslim.packer.distributions import total_bytes
 from nbslim.packer.draft import Parts
 from nbslim.packer.effects import made_again
@@ -23,46 +24,38 @@ from nbslim.packer.environments import (
     make_runtime,
     runtime_requirements,
 )
-from nbslim.packer.errors import BuildError
-from nbslim.packer.execute import Execution, Settings
+from nbslim.packer.execute import Execution
 from nbslim.packer.executed import read_bundle, run_notebook, settled_closure
+from nbslim.packer.folder import copy_folder
 from nbslim.packer.image import ACCELERATOR, LAYERS, config
 from nbslim.packer.interpreter import Interpreter, assemble_interpreter, describe
+from nbslim.packer.keys import notebook_key, pack_key
 from nbslim.packer.libraries import inside
-from nbslim.packer.oci import WrittenImage, source_date, write_archive
+from nbslim.packer.notebooks import recall_notebook, remember_notebook, set_aside
+from nbslim.packer.oci import WrittenImage, write_archive
+from nbslim.packer.options import Options
 from nbslim.packer.own import place_own_runtime
+from nbslim.packer.packed import remember_pack
 from nbslim.packer.pins import check_pins
 from nbslim.packer.prepare import Plan, decided, install, installed_in, located, plan, settled
 from nbslim.packer.receipt import Clock, Receipt
-from nbslim.packer.reference import serve_in_full
+from nbslim.packer.reference import Reference, serve_in_full
 from nbslim.packer.replay import Expected
-from nbslim.packer.slim import Goal, Ladder, Slimmed, slim
-from nbslim.packer.stage import Engine, Stage, open_stage
+from nbslim.packer.slim import Ladder, Slimmed, slim
+from nbslim.packer.stage import Stage, open_stage
+from nbslim.packer.target import (
+    Engine,
+    archive_name,
+    choose_engine,
+    describe_engine,
+    image_name,
+    outputs,
+    reference_of,
+    wanted_archive,
+)
 from nbslim.packer.workspace import Workspace, open_workspace, remove_tree
 
 Log = Callable[[str], None]
-
-
-DEFAULTS = Settings()
-GOAL = Goal()
-
-
-@dataclass(frozen=True)
-class Options:
-    """What the user asked for."""
-
-    notebook: Path
-    tag: str | None = None
-    engine: str = "auto"
-    python: str | None = None
-    settings: Settings = DEFAULTS
-    output: Path | None = None
-    bundle: Path | None = None
-    base: str | None = None
-    isolation: str | None = None
-    created: int = field(default_factory=source_date)
-    """What the image says when it was made, in seconds since 1970."""
-    goal: Goal = GOAL
 
 
 def pack(options: Options, *, log: Log) -> Receipt:
@@ -70,26 +63,33 @@ def pack(options: Options, *, log: Log) -> Receipt:
 
     Raises NotebookError, RequirementsError, ExecutionError, BuildError or AnswersChangedError.
     """
-    engine, clock, cache = _engine(options, log), Clock(), cache_folder(os.environ)
+    engine, clock, cache = choose_engine(options), Clock(), cache_folder(os.environ)
+    log(describe_engine(engine))
     with clock.step("plan"):
         found = plan(options.notebook, options.python)
     with (
+        running(cache),
         open_workspace(cache) as workspace,
         open_stage(engine, workspace, cache, isolation=options.isolation, base=options.base) as stage,
     ):
         with clock.step("environment"):
             job = _prepare(options, engine, found, workspace, stage, cache)
         with clock.step("notebook"):
-            execution = _execute(job)
+            execution, known = _executed(job)
         with clock.step("slim"):
-            slimmed = _slim(job, execution)
+            slimmed, reference = _slim(job, execution, known)
+        if known is None:
+            remember_notebook(job.entry, workspace, reference)
         with clock.step("sizes"):
             sizes = _sizes(job, slimmed)
         with clock.step("image"):
             image = _write(job, slimmed)
         if options.bundle:
             leave_bundle(workspace.bundle, options.bundle)
-        return _receipt(job, execution, slimmed, sizes=sizes, image=image, clock=clock)
+        cached = {"environment": job.environment.cached, "notebook": known is not None, "pack": False}
+        receipt = _receipt(job, execution, slimmed, sizes=sizes, image=image, clock=clock, cached=cached)
+        remember_pack(entry_of(pack_key(job.key, options), cache), receipt, job.archive, workspace.bundle)
+        return receipt
 
 
 @dataclass(frozen=True)
@@ -106,6 +106,13 @@ class _Job:
     installed: Installed
     runtime: Path
     interpreter: Interpreter
+    key: str
+    """Of the executed notebook."""
+
+    @property
+    def entry(self) -> Path:
+        """Where the executed notebook is remembered."""
+        return self.cache / "notebooks" / self.key
 
     @property
     def notebook(self) -> str:
@@ -115,15 +122,13 @@ class _Job:
     @property
     def reference(self) -> str:
         """The image's full name."""
-        return full_reference(self.options.tag or _name(self.found))
+        return reference_of(self.options)
 
     @property
     def archive(self) -> Path:
         """Where the image is written; inside the workspace where only buildah is to have it."""
-        if self.options.output:
-            return self.options.output.absolute()
-        name = f"{self.reference.rpartition('/')[2].partition(':')[0]}.oci.tar"
-        return self.workspace.folder / name if self.engine == "buildah" else Path.cwd() / name
+        inside = self.workspace.folder / archive_name(self.reference)
+        return wanted_archive(self.options, self.engine) or inside
 
 
 def _prepare(
@@ -131,8 +136,9 @@ def _prepare(
 ) -> _Job:
     tools = stage.tools
     python = tools.find(found.python)
-    environment = install(found, python, tools)
-    runtime = make_runtime(python, runtime_requirements(), cache=tools.cache, run=tools.uv)
+    environment = install(found, python, tools, anew=options.anew)
+    runtime = make_runtime(python, runtime_requirements(), cache=tools.cache, run=tools.uv, anew=options.anew)
+    made = (environment.folder, runtime)
     interpreter = describe(str(python.executable), root=tools.root, run=tools.ask)
     installed = installed_in(environment, found.requirements)
     return _Job(
@@ -146,39 +152,20 @@ def _prepare(
         installed,
         runtime,
         interpreter,
+        notebook_key(options, engine, found.notebook, python, made, cache=cache),
     )
 
 
-def full_reference(tag: str) -> str:
-    """Return `tag` as container engines store it: with a host (`localhost`) and a tag (`latest`)."""
-    host, slash, _ = tag.partition("/")
-    named = bool(slash) and ("." in host or ":" in host or host == "localhost")
-    full = tag if named else f"localhost/{tag}"
-    return full if ":" in full.rpartition("/")[2] else f"{full}:latest"
-
-
-def _engine(options: Options, log: Log) -> Engine:
-    if options.engine == "oci" or (options.engine == "auto" and not buildah.found()):
-        if options.base or options.isolation:
-            message = "--base and --isolation are for the buildah engine"
-            raise BuildError(message)
-        log("engine: oci (embedded: no container engine is used)")
-        return "oci"
-    if not buildah.found():
-        message = "--engine buildah: buildah is not on PATH"
-        raise BuildError(message, hint="install it, or use --engine oci, which needs nothing")
-    log("engine: buildah")
-    return "buildah"
-
-
-def _name(found: Plan) -> str:
-    stem = found.notebook.path.stem
-    name = found.notebook.path.absolute().parent.name if stem == "notebook" else stem
-    plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
-    if not plain:
-        message = f"{found.notebook.path.name}: no image name can be made of this"
-        raise NotebookError(message, hint="give one with --tag NAME")
-    return plain
+def _executed(job: _Job) -> tuple[Execution, Reference | None]:
+    """Return what the notebook showed, and what the full environment responds if that is remembered."""
+    known = None if job.options.anew else recall_notebook(job.entry, job.workspace)
+    if known:
+        return known
+    execution = _execute(job)
+    opened = read_bundle(job.found, job.workspace).files
+    files = {*job.found.closure.local_files, *(need.name for need in job.found.closure.files), *opened}
+    set_aside(job.workspace, execution, files)
+    return execution, None
 
 
 def _execute(job: _Job) -> Execution:
@@ -186,6 +173,7 @@ def _execute(job: _Job) -> Execution:
         pickled = read_bundle(job.found, job.workspace)
         return made_again(job.notebook, settled_closure(job.found.closure, job.installed, pickled).effects)
 
+    copy_folder(job.found.notebook, job.workspace.work, but=outputs(job.options, job.engine))
     return run_notebook(
         job.found,
         job.stage,
@@ -204,7 +192,7 @@ def _readable(job: _Job) -> list[Path]:
     return [job.environment.folder, job.runtime, Path(__file__).parent, *own]
 
 
-def _slim(job: _Job, execution: Execution) -> Slimmed:
+def _slim(job: _Job, execution: Execution, known: Reference | None) -> tuple[Slimmed, Reference]:
     workspace, closure, installed = job.workspace, job.found.closure, job.installed
     pickled = read_bundle(job.found, workspace)
     modules = workspace.bundle / "modules"
@@ -222,7 +210,7 @@ def _slim(job: _Job, execution: Execution) -> Slimmed:
 
     analyse(frozenset())
     with ThreadPoolExecutor(1) as other:
-        reference = other.submit(_reference, job)
+        reference = other.submit(_reference, job, known)
         ladder = Ladder(
             Parts(job.interpreter, job.environment.site_packages, job.runtime, workspace.bundle, job.cache),
             installed,
@@ -235,11 +223,14 @@ def _slim(job: _Job, execution: Execution) -> Slimmed:
             add_local=local.add,
         )
         slimmed = slim(ladder)
-        return replace(slimmed, warnings=(*reference.result()[1], *slimmed.warnings))
+        warnings = (*reference.result()[1], *slimmed.warnings)
+        return replace(slimmed, warnings=warnings), reference.result()
 
 
-def _reference(job: _Job) -> tuple[Expected, tuple[str, ...]]:
+def _reference(job: _Job, known: Reference | None) -> Reference:
     """Return what the full environment responds to requests, and what to warn of."""
+    if known:
+        return known
     lines = (job.workspace.bundle / "samples.jsonl").read_text("utf-8").split("\n")
     samples = [json.loads(line)["input"] for line in lines if line]
     if not samples:
@@ -270,7 +261,9 @@ def _finish_bundle(job: _Job, analysis: Analysis) -> None:
         check_pins(serving, runtime_requirements())
     except RequirementsError as error:
         raise located(job.found, error) from error
-    write_manifest(job.workspace.bundle, name=_name(job.found), python=analysis.python, serving=serving)
+    write_manifest(
+        job.workspace.bundle, name=image_name(job.options.notebook), python=analysis.python, serving=serving
+    )
 
 
 def _sizes(job: _Job, slimmed: Slimmed) -> dict[str, int]:
@@ -284,7 +277,7 @@ def _interpreter_bytes(job: _Job) -> int:
     """Return what the interpreter occupies in a one-stage image; laid down once to be counted, then remembered."""
     real = inside(job.stage.tools.root, job.interpreter.executable).stat()
     kept = job.stage.tools.cache / "full" / f"{job.interpreter.version}-{real.st_ino}-{real.st_mtime_ns}"
-    if not kept.exists():
+    if not used(kept):
         full = job.workspace.folder / "full"
         counted = assemble_interpreter(job.interpreter, full, full=True).bytes
         remove_tree(full)
@@ -300,7 +293,7 @@ def _write(job: _Job, slimmed: Slimmed) -> WrittenImage:
     image = write_archive(
         job.workspace.tree,
         LAYERS,
-        config(_name(job.found), labels, job.options.created),
+        config(image_name(job.options.notebook), labels, job.options.created),
         reference=job.reference,
         output=job.archive,
         blobs=job.cache / "layers",
@@ -318,6 +311,7 @@ def _receipt(
     sizes: dict[str, int],
     image: WrittenImage,
     clock: Clock,
+    cached: dict[str, bool],
 ) -> Receipt:
     analysis, trace = slimmed.drafted.analysis, slimmed.drafted.trace
     verified = {
@@ -329,6 +323,7 @@ def _receipt(
         "lines": trace.lines,
         "lines_entered": trace.entered,
     }
+    told = to_json(analysis)
     return Receipt(
         reference=job.reference,
         digest=image.digest,
@@ -338,13 +333,15 @@ def _receipt(
         level=slimmed.level,
         python=job.environment.python.version,
         sizes={**sizes, "compressed": image.compressed},
-        analysis=analysis,
+        distributions=told["serving"],
+        dropped=told["dropped"],
         verified=verified,
         ladder=tuple(rung.as_json() for rung in slimmed.ladder),
         experiments=tuple(asdict(trial) for trial in slimmed.trials),
         left_out=slimmed.left_out,
         accelerator="cpu-only" if slimmed.cpu_only else None,
         seconds=clock.seconds,
+        cached=cached,
         layers=[asdict(layer) for layer in image.layers],
         warnings=(
             *job.environment.warnings,

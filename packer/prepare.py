@@ -28,6 +28,7 @@ from nbslim.analyzer import (
     read_installed,
     read_notebook,
 )
+from nbslim.packer.cache import running
 from nbslim.packer.environments import Environment, RequirementsError, cache_folder, make_environment
 from nbslim.packer.pythons import Python, find_python, is_path
 
@@ -78,10 +79,14 @@ def _version(python: str) -> str:
     return find_python(python).version if is_path(python) else python
 
 
-def install(found: Plan, python: Python, tools: Tools) -> Environment:
-    """Make the notebook's environment; RequirementsError then names cell and line of the requirement."""
+def install(found: Plan, python: Python, tools: Tools, *, anew: bool = False) -> Environment:
+    """Make the notebook's environment; RequirementsError then names cell and line of the requirement.
+
+    With `anew`, the requirements are resolved again, whatever is remembered.
+    """
+    specifiers = found.requirements.specifiers
     try:
-        return make_environment(python, found.requirements.specifiers, cache=tools.cache, run=tools.uv)
+        return make_environment(python, specifiers, cache=tools.cache, run=tools.uv, anew=anew)
     except RequirementsError as error:
         raise located(found, error) from error
 
@@ -104,9 +109,10 @@ def analyze_notebook(
     interpreter = tools.find(found.python)
     count = len(found.requirements.specifiers)
     log(f"{path.name}: resolving {count} requirements for Python {interpreter.version}")
-    installed = installed_in(install(found, interpreter, tools), found.requirements)
-    found = decided(found, installed)
-    return settled(found, found.closure, installed)
+    with running(tools.cache):
+        installed = installed_in(install(found, interpreter, tools), found.requirements)
+        found = decided(found, installed)
+        return settled(found, found.closure, installed)
 
 
 def analyze_in(

@@ -5,10 +5,9 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
-
-from nbslim.analyzer import Analysis, to_json
 
 
 @dataclass(frozen=True)
@@ -23,7 +22,9 @@ class Receipt:
     level: str
     python: str
     sizes: dict[str, int]
-    analysis: Analysis
+    distributions: list[dict[str, Any]]
+    """What is kept, and why."""
+    dropped: list[dict[str, Any]]
     verified: dict[str, Any]
     ladder: tuple[dict[str, Any], ...]
     """The levels that were assembled and replayed, with their bytes; `problem` says why one was rolled back."""
@@ -34,13 +35,18 @@ class Receipt:
     accelerator: str | None
     seconds: dict[str, float]
     layers: list[dict[str, Any]]
+    cached: dict[str, bool]
+    """Which parts of the pack were remembered, and not done again."""
     warnings: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Return the receipt as plain values."""
-        document = {name: value for name, value in vars(self).items() if name != "analysis"}
-        analysis = to_json(self.analysis)
-        return {**document, "distributions": analysis["serving"], "dropped": analysis["dropped"]}
+        return dict(vars(self))
+
+    def again(self, archive: Path | None) -> Receipt:
+        """Return the receipt of the same pack, answered from memory, with its image in `archive`."""
+        cached = dict.fromkeys(self.cached, True)
+        return replace(self, cached=cached, archive=str(archive) if archive else None)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,9 @@ from nbslim.packer.replay import Expected, Run, requests, run_replay
 from nbslim.packer.stage import Stage
 from nbslim.packer.workspace import MARKER, Workspace
 
+Reference = tuple[Expected, tuple[str, ...]]
+"""Requests with responses, and what to warn of."""
+
 SECONDS = 20
 """So long requests are sent: a slow predictor gets fewer of them."""
 
@@ -24,7 +27,7 @@ def serve_in_full(
     readable: list[Path],
     samples: list[object],
     network: bool,
-) -> tuple[Expected, tuple[str, ...]]:
+) -> Reference:
     """Serve the workspace's bundle in the full environment, and return requests with responses, and warnings.
 
     `paths` go on Python's path, the environment's distributions first. Every request is sent twice; what gets two

@@ -33,14 +33,20 @@ def write_removed(
         parent, _, last = name.rpartition(".")
         if parent not in gone:
             modules.setdefault(parent, []).append(last)
-    known = {name: sorted(who) for name, who in sorted(harmless.items()) if _within(name, gone)}
+    asked: dict[str, set[str]] = {}
+    for name, who in harmless.items():
+        for cover in _covers(name, gone):
+            asked.setdefault(cover, set()).update(who)
+    known = {name: sorted(who) for name, who in sorted(asked.items())}
     document = {"level": level, "modules": modules, "harmless": known}
     (tree / FILE).write_text(json.dumps(document, separators=(",", ":")) + "\n")
 
 
-def _within(name: str, gone: Collection[str]) -> bool:
+def _covers(name: str, gone: Collection[str]) -> list[str]:
+    """Return the outermost of the package names of `name` that is gone, if any is."""
     parts = name.split(".")
-    return any(".".join(parts[:end]) in gone for end in range(1, len(parts) + 1))
+    names = (".".join(parts[:end]) for end in range(1, len(parts) + 1))
+    return [one for one in names if one in gone][:1]
 
 
 def module_names(folder: Path) -> Iterator[str]:

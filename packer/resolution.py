@@ -19,6 +19,8 @@ class Resolution:
     built: tuple[str, ...]
     """Names of those that have no wheel and are built from source."""
     warnings: tuple[str, ...]
+    offline: bool = False
+    """Whether no index could be reached, and uv's cache decided."""
 
 
 def resolve(python: Python, specifiers: Sequence[str], *, run: Runner = run_uv) -> Resolution:
@@ -35,4 +37,4 @@ def resolve(python: Python, specifiers: Sequence[str], *, run: Runner = run_uv) 
     warnings = [f"{name} has no wheel and is built from source" for name in sorted(built)]
     if answer.offline:
         warnings.append("no package index can be reached: uv's cache decided the versions")
-    return Resolution(lock, tuple(sorted(built)), tuple(warnings))
+    return Resolution(lock, tuple(sorted(built)), tuple(warnings), answer.offline)

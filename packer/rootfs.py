@@ -9,8 +9,8 @@ from nbslim.packer.libraries import HOST, inside
 
 CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 
-# Where systems keep their bundle of CA certificates: Debian and Alpine, Fedora, openSUSE, the BSD way.
-_BUNDLES = (CERTIFICATES, "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem")
+BUNDLES = (CERTIFICATES, "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem")
+"""Where systems keep their bundle of CA certificates: Debian and Alpine, Fedora, openSUSE, the BSD way."""
 
 _FOLDERS = ("dev", "etc", "proc", "run", "sys", "tmp", "usr/bin", "usr/lib", "var/tmp")
 
@@ -50,7 +50,7 @@ def lay_certificates(tree: Path, root: Path, wanted: str) -> int:
 
     `wanted`, where the interpreter's OpenSSL looks, links to them. Where neither has any, nothing is laid.
     """
-    places = (inside(place, bundle) for place in (root, HOST) for bundle in _BUNDLES)
+    places = (inside(place, bundle) for place in (root, HOST) for bundle in BUNDLES)
     bundle = next((place for place in places if place.is_file()), None)
     if bundle is None:
         return 0

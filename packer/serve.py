@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 
+from nbslim.packer.cache import running
 from nbslim.packer.enclosure import enclose
 from nbslim.packer.environments import cache_folder, make_environment, make_runtime, runtime_requirements
 from nbslim.packer.errors import BuildError
@@ -35,7 +36,7 @@ def serve(source: Path, *, port: int, log: Callable[[str], None]) -> None:
     """
     _claim(port)
     if (source / "manifest.json").is_file():
-        with _temporary() as own:
+        with running(cache_folder()), _temporary() as own:
             place_own_runtime(own)
             _run(*_bundle_command(source.absolute(), own), port=port)
     elif source.is_file() and tarfile.is_tarfile(source):

@@ -14,6 +14,7 @@ from nbslim.packer.errors import AnswersChangedError
 from nbslim.packer.image import ENVIRONMENT, Selection, assemble, record
 from nbslim.packer.keep import Kept, for_gpu, name_of, wanted
 from nbslim.packer.layout import DISTRIBUTIONS, MODEL, RUNTIME
+from nbslim.packer.options import MODULES, PACKAGES, Goal
 from nbslim.packer.reach import reached
 from nbslim.packer.removed import write_removed
 from nbslim.packer.replay import Expected, Replay, replay
@@ -23,8 +24,6 @@ from nbslim.packer.without import candidates, kept_modules
 
 ROUNDS = 8
 """How many modules that static analysis did not see may be added, one a round, before slimming is given up."""
-
-PACKAGES, MODULES = "packages", "modules"
 
 
 @dataclass(frozen=True)
@@ -44,17 +43,6 @@ class Rung:
         """Return it as a receipt tells it."""
         counted = {name: getattr(self.replay, name) for name in ("samples", "equal", "requests")}
         return {"level": self.level, "bytes": self.bytes, **counted, "problem": self.problem}
-
-
-@dataclass(frozen=True)
-class Goal:
-    """How far to go, and what to leave alone."""
-
-    level: str = MODULES
-    strict: bool = False
-    """Whether an image of a safer level is an error."""
-    keep: tuple[str, ...] = ()
-    accelerator: str | None = None
 
 
 @dataclass(frozen=True)

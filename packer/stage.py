@@ -7,15 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 from nbslim.packer import buildah
 from nbslim.packer.base import tools_of_image
 from nbslim.packer.enclosure import without_network
+from nbslim.packer.target import Engine
 from nbslim.packer.tools import Tools
 from nbslim.packer.workspace import Workspace
-
-Engine = Literal["oci", "buildah"]
 
 SYSTEM_FOLDERS = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc", "/opt")
 """What a container on the host's own system sees of it, read-only: enough for shell commands in cells."""

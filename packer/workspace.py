@@ -52,6 +52,11 @@ class Workspace:
         return self.folder / "bundle"
 
     @property
+    def left(self) -> Path:
+        """What is remembered of the run once it is known to be of use."""
+        return self.folder / "left"
+
+    @property
     def own(self) -> Path:
         """Where the kernel finds `nbslim.runtime`."""
         return self.folder / "own"

@@ -8,7 +8,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from support import CASES, ENGINES, Packed, pack_case, run_nbslim
+from support import CASES, ENGINES, ROOT, Packed, expectation, pack_case, run_nbslim
+
+LEVELS = ("packages", "modules")
 
 RECEIPTS = pytest.StashKey[dict[tuple[str, str], dict]]()
 
@@ -61,12 +63,18 @@ def pytest_terminal_summary(terminalreporter, config):
     rows = {case: receipt for (case, _), receipt in sorted(receipts.items())}
     if not rows:
         return
-    levels = sorted({level for r in rows.values() for level in r["sizes"]} - {"full", "image", "compressed"})
+    levels = [level for level in LEVELS if any(level in receipt["sizes"] for receipt in rows.values())]
     write = terminalreporter.write_line
-    terminalreporter.section("image sizes, in MB (1,000,000 bytes)")
-    write("".join(f"{title:>14}" for title in ["fixture", "full", *levels, "ratio", "compressed"]))
+    terminalreporter.section("image sizes, in MB (1,000,000 bytes); last: modules as it was")
+    titles = ["fixture", "full", *levels, "ratio", "compressed", "last"]
+    write("".join(f"{title:>14}" for title in titles))
     for case, receipt in rows.items():
-        sizes = receipt["sizes"]
-        cells = [f"{sizes['full'] / 1e6:.1f}", *(f"{sizes[level] / 1e6:.1f}" for level in levels)]
+        sizes, last = receipt["sizes"], expectation(ROOT / "fixtures" / case)["sizes"]["modules"]
+        cells = [f"{sizes[level] / 1e6:.1f}" if level in sizes else "-" for level in ("full", *levels)]
         ratio = f"{sizes['image'] / sizes['full']:.1%}"
-        write("".join(f"{cell:>14}" for cell in [case, *cells, ratio, f"{sizes['compressed'] / 1e6:.1f}"]))
+        write(
+            "".join(
+                f"{cell:>14}"
+                for cell in [case, *cells, ratio, f"{sizes['compressed'] / 1e6:.1f}", f"{last:.1f}"]
+            )
+        )

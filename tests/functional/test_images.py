@@ -57,7 +57,8 @@ def test_every_sample_was_replayed_and_equal(image):
 def test_image_holds_what_serving_needs_and_nothing_that_it_does_not(image):
     serving = image.expect["serving"]
     kept = {d["name"] for d in image.receipt["distributions"]}
-    assert kept == installed(image.archive)
+    assert kept - set(image.receipt["left_out"]) == installed(image.archive)
+    assert set(image.receipt["left_out"]) == set(serving.get("never_loaded", ()))
     assert set(serving["direct"]) | set(serving["required"]) <= kept
     assert not set(serving["absent"]) & kept
     direct = {d["name"] for d in image.receipt["distributions"] if d["direct"]}
@@ -103,15 +104,50 @@ def test_host_paths_would_be_found(tmp_path):
     assert next(hit for part in scanned(archive) for hit in part.host_paths) == ("config", HOST_PATHS[0])
 
 
-def test_packages_level_is_small(image):
-    sizes, name = image.receipt["sizes"], image.case.name
-    assert image.receipt["level"] == "packages"
-    assert sizes["image"] < sizes["full"]
-    if name == "iris_report":
-        assert sizes["image"] <= 0.5 * sizes["full"]
-    if name == "rules":
-        assert sizes["image"] <= 45 * MB
-        assert image.receipt["distributions"] == []
+def test_modules_level_is_small(image):
+    sizes, expected = image.receipt["sizes"], image.expect["sizes"]
+    assert image.receipt["level"] == "modules"
+    assert sizes["modules"] == sizes["image"] < sizes["packages"] < sizes["full"]
+    assert sizes["image"] <= expected.get("limit", float("inf")) * MB
+    assert sizes["image"] <= expected.get("share_of_packages", 1) * sizes["packages"]
+
+
+def test_no_image_has_grown_by_more_than_5_percent(image):
+    assert image.receipt["sizes"]["image"] <= 1.05 * image.expect["sizes"]["modules"] * MB
+
+
+def test_every_rung_was_replayed_as_the_full_environment_responds(image):
+    ladder = image.receipt["ladder"]
+    assert [rung["level"] for rung in ladder] == ["packages", "modules"]
+    assert {rung["problem"] for rung in ladder} == {None}
+    assert all(rung["samples"] == rung["equal"] == image.expect["samples"] for rung in ladder)
+    assert all(rung["requests"] >= 40 for rung in ladder)
+
+
+def test_what_a_gpu_would_need_is_left_out_with_a_label(image):
+    left_out = image.receipt["accelerator"] == "cpu-only"
+    assert left_out == bool(image.expect["serving"].get("never_loaded"))
+    labels = configuration(image.archive)["config"]["Labels"]
+    assert labels.get("io.nbslim.accelerator") == ("cpu-only" if left_out else None)
+
+
+@pytest.mark.parametrize("name", ["rules", "centers_only"])
+def test_packages_level_is_as_large_as_the_ladder_says(packed, nbslim, tmp_path, name):
+    result = nbslim(
+        "pack",
+        ROOT / f"fixtures/{name}/notebook.ipynb",
+        "--level",
+        "packages",
+        "--engine",
+        "oci",
+        "--json",
+        cwd=tmp_path,
+    )
+    assert result.returncode == 0, result.stderr
+    whole = json.loads(result.stdout)
+    said = packed(ROOT / f"fixtures/{name}", "oci").receipt["sizes"]["packages"]
+    assert whole["level"] == "packages"
+    assert whole["sizes"]["image"] == pytest.approx(said, rel=0.01)
 
 
 def test_sizes_are_those_of_the_files(image):
@@ -174,6 +210,12 @@ def layer_files(data: bytes) -> Iterator[tuple[str, bytes]]:
         for member in layer:
             if member.isfile():
                 yield member.name, layer.extractfile(member).read()
+
+
+def configuration(archive: Path) -> dict:
+    with tarfile.open(archive) as file:
+        image = json.load(file.extractfile("manifest.json"))[0]
+        return json.load(file.extractfile(image["Config"]))
 
 
 def installed(archive: Path) -> set[str]:

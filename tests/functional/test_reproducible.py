@@ -24,9 +24,9 @@ OTHER_SETTINGS = {
 
 
 def packed_anew(notebook: Path, folder: Path, *options: object, **settings: str) -> dict:
-    """Pack with the embedded engine; the archive is left in `folder`."""
-    arguments = ("pack", notebook, *options, "--engine", "oci", "--json", "--output", folder / "image.tar")
-    result = run_nbslim(*arguments, cwd=folder, variables=settings)
+    """Pack with the embedded engine, whatever is remembered; the archive is left in `folder`."""
+    how = ("--engine", "oci", "--json", "--no-cache", "--output", folder / "image.tar")
+    result = run_nbslim("pack", notebook, *options, *how, cwd=folder, variables=settings)
     assert result.returncode == 0, result.stderr
     return json.loads(result.stdout)
 

@@ -13,7 +13,9 @@ from nbslim.analyzer import Cell, Notebook, Place, ServingEffect, read_pickle
 from nbslim.packer import execute as execute_module
 from nbslim.packer.environments import make_environment, make_runtime, runtime_requirements
 from nbslim.packer.errors import ExecutionError
-from nbslim.packer.execute import Settings, copy_folder, execute
+from nbslim.packer.execute import execute
+from nbslim.packer.folder import copy_folder
+from nbslim.packer.options import Settings
 from nbslim.packer.pythons import find_python
 from nbslim.packer.stage import open_stage
 from nbslim.packer.workspace import open_workspace

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import venv
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -59,16 +59,23 @@ class Tree:
 
     def run_by_loader(self, *arguments: str) -> str:
         """Run the tree's Python with the tree's loader and libraries, as anybody may."""
+        return self.completed_by_loader(*arguments).stdout
+
+    def completed_by_loader(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         loader = f"{self.path}{self.interpreter.loader}"
         python = f"{self.path}/usr/bin/{self.interpreter.name}"
-        return run([loader, "--library-path", f"{self.path}/usr/lib", python, "-B", *arguments])
+        return completed([loader, "--library-path", f"{self.path}/usr/lib", python, "-B", *arguments])
 
 
 def run(command: Sequence[str]) -> str:
+    return completed(command).stdout
+
+
+def completed(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
     environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0, done.stderr
-    return done.stdout
+    return done
 
 
 @pytest.fixture(scope="module", params=interpreters(), ids=lambda path: path.strip("/").replace("/", "-"))
@@ -160,6 +167,39 @@ def test_it_is_small_and_its_size_can_be_counted(tree):
 
 def test_it_shares_no_file_with_the_machine(tree):
     assert all(path.stat().st_nlink == 1 for path in tree.files())
+
+
+def test_it_is_laid_down_once_and_linked_into_trees(own, own_tree, tmp_path):
+    cache = tmp_path / "cache"
+    trees = [Tree(own, tmp_path / n, assemble_interpreter(own, tmp_path / n, cache=cache)) for n in "ab"]
+    assert [tree.assembled for tree in trees] == [own_tree.assembled] * 2
+    contents = {path.relative_to(own_tree.path): path.read_bytes() for path in own_tree.files()}
+    for tree in trees:
+        assert {path.relative_to(tree.path): path.read_bytes() for path in tree.files()} == contents
+    assert all(path.stat().st_nlink == 3 for path in trees[1].files())
+    assert len(list((cache / "interpreters").iterdir())) == 1
+
+
+def test_it_is_laid_down_again_when_one_of_its_files_changed(own, own_tree, tmp_path):
+    root, stdlib = tmp_path / "root", f"/usr/lib/{own.name}"
+    shutil.copytree(own_tree.path, root, symlinks=True)
+    moved = replace(own, root=root, executable="/usr/bin/python3", stdlib=stdlib, dynload=None)
+    assemble_interpreter(moved, tmp_path / "before", cache=tmp_path / "cache")
+    (root / f"{stdlib[1:]}/this.py").write_text("new = True\n")
+    assemble_interpreter(moved, tmp_path / "after", cache=tmp_path / "cache")
+    assert (tmp_path / f"after{stdlib}/this.py").read_text() == "new = True\n"
+    assert (tmp_path / f"before{stdlib}/this.py").read_text() != "new = True\n"
+
+
+def test_its_own_bytecode_comes_where_it_is_asked_for_and_python_takes_it(own, tmp_path):
+    compiled = Path(own.stdlib, "json/__pycache__", f"decoder.{own.cache_tag}.pyc")
+    if not compiled.is_file():
+        pytest.skip("this Python has no bytecode of its own")
+    tree = tmp_path / "tree"
+    laid = Tree(own, tree, assemble_interpreter(own, tree, cache=tmp_path / "cache", bytecode=True))
+    assert (laid.stdlib / "json/__pycache__" / compiled.name).read_bytes() == compiled.read_bytes()
+    told = laid.completed_by_loader("-v", "-c", "import json").stderr
+    assert re.search(rf"{re.escape(compiled.name)} matches .*json/decoder.py", told)
 
 
 def test_certificates_are_where_openssl_looks(tree):

@@ -71,7 +71,7 @@ def pack_case(case: Path, engine: str, folder: Path) -> Packed:
     archive = folder / "image.oci.tar"
     result = run_nbslim(
         "pack", case / "notebook.ipynb", "--tag", f"nbslim-test/{case.name}-{engine}:1", "--engine", engine,
-        "--output", archive, "--bundle", folder / "bundle", "--json",
+        "--output", archive, "--bundle", folder / "bundle", "--json", "--no-cache",
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
     return Packed(case, engine, json.loads(result.stdout), archive)

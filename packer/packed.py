@@ -1,0 +1,75 @@
+"""Remembers packs: the receipt and the bundle, while the image is made again from the layers in the cache."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+from nbslim.packer import buildah
+from nbslim.packer.bundle import leave_bundle
+from nbslim.packer.cache import complete, locked, used
+from nbslim.packer.distributions import link_file
+from nbslim.packer.oci import read_documents, rewrite_archive
+from nbslim.packer.options import Options
+from nbslim.packer.receipt import Receipt
+from nbslim.packer.target import Engine, wanted_archive
+
+_RECEIPT, _BUNDLE, _DOCUMENTS = "receipt.json", "bundle", "documents.json"
+
+
+def remember_pack(entry: Path, receipt: Receipt, archive: Path, bundle: Path) -> None:
+    """Keep the receipt of a pack, what `archive` holds besides its layers, and the files of `bundle`.
+
+    The files are linked: nobody may write to them any more.
+    """
+    documents = read_documents(archive, [layer["digest"] for layer in receipt.layers])
+
+    def make(aside: Path) -> None:
+        shutil.copytree(
+            bundle, aside / _BUNDLE, copy_function=lambda source, to: link_file(Path(source), Path(to))
+        )
+        (aside / _DOCUMENTS).write_text(json.dumps(documents))
+        (aside / _RECEIPT).write_text(json.dumps(asdict(receipt)))
+
+    complete(entry, make, anew=True)
+
+
+def recall_pack(entry: Path, options: Options, engine: Engine, *, cache: Path) -> Receipt | None:
+    """Leave what the remembered pack left; None where there is none, or a layer is gone.
+
+    Raises BuildError where that cannot be written, or `options.bundle` is not empty.
+    """
+    if not used(entry):
+        return None
+    with locked(entry):
+        try:
+            receipt = Receipt(**json.loads((entry / _RECEIPT).read_text()))
+            documents = json.loads((entry / _DOCUMENTS).read_text())
+        except (OSError, ValueError, TypeError):
+            return None
+        archive = wanted_archive(options, engine)
+        if not _left_again(receipt, documents, archive, engine, cache=cache):
+            return None
+        if options.bundle:
+            leave_bundle(entry / _BUNDLE, options.bundle)
+    return receipt.again(archive)
+
+
+def _left_again(
+    receipt: Receipt, documents: Mapping[str, str], archive: Path | None, engine: Engine, *, cache: Path
+) -> bool:
+    blobs = cache / "layers"
+    if archive and not rewrite_archive(documents, receipt.layers, blobs=blobs, output=archive):
+        return False
+    if engine == "oci" or buildah.digest_of(receipt.reference) == receipt.digest:
+        return True
+    with tempfile.TemporaryDirectory(prefix="nbslim-") as folder:
+        pulled = archive or Path(folder, "image.oci.tar")
+        if not (archive or rewrite_archive(documents, receipt.layers, blobs=blobs, output=pulled)):
+            return False
+        buildah.pull_archive(pulled, receipt.reference)
+    return True
