@@ -30,7 +30,7 @@ def packed_before(options: Options, *, log: Callable[[str], None]) -> Receipt | 
         with clock.step("plan"):
             found = plan(options.notebook, options.python)
         with clock.step("environment"):
-            python = find_python(found.version)
+            python = find_python(found.python)
             installed = _installed_before(found, python, cache)
         if installed is None:
             return None

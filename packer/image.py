@@ -40,7 +40,7 @@ ACCELERATOR = "io.nbslim.accelerator"
 """Label of images that hold nothing for a GPU, though the notebook's environment did."""
 
 
-def config(title: str, labels: Mapping[str, str]) -> ImageConfig:
+def config(title: str, labels: Mapping[str, str], created: int) -> ImageConfig:
     """Return how the image starts: the runtime, as a numeric user of group 0, on port 8080."""
     return ImageConfig(
         entrypoint=("/usr/bin/python3", "-m", "nbslim.runtime"),
@@ -49,6 +49,7 @@ def config(title: str, labels: Mapping[str, str]) -> ImageConfig:
         working_dir="/app/model",
         ports=(8080,),
         labels={"org.opencontainers.image.title": title, **labels},
+        created=created,
     )
 
 

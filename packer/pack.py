@@ -13,7 +13,7 @@ from pathlib import Path
 from nbslim.analyzer import Analysis, Installed, ServingEffect, to_json
 from nbslim.packer import buildah
 from nbslim.packer.again import entry_of
-from nbslim.packer.bundle import LocalModules, add_data, leave_bundle, write_manifest
+from nbslim.packer.bundle import LocalModules, add_data, files_naming, leave_bundle, write_manifest
 from nbslim.packer.cache import running, used
 from nbslim.packer.distributions import total_bytes
 from nbslim.packer.draft import Parts
@@ -139,7 +139,7 @@ def _prepare(
     options: Options, engine: Engine, found: Plan, workspace: Workspace, stage: Stage, cache: Path
 ) -> _Job:
     tools = stage.tools
-    python = tools.find(found.version)
+    python = tools.find(found.python)
     environment = install(found, python, tools, anew=options.anew)
     runtime = make_runtime(python, runtime_requirements(), cache=tools.cache, run=tools.uv, anew=options.anew)
     made = (environment.folder, runtime)
@@ -299,7 +299,7 @@ def _write(job: _Job, slimmed: Slimmed) -> WrittenImage:
     image = write_archive(
         job.workspace.tree,
         LAYERS,
-        config(image_name(job.options.notebook), labels),
+        config(image_name(job.options.notebook), labels, job.options.created),
         reference=job.reference,
         output=job.archive,
         blobs=job.cache / "layers",
@@ -349,12 +349,21 @@ def _receipt(
         seconds=clock.seconds,
         cached=cached,
         layers=[asdict(layer) for layer in image.layers],
-        warnings=(*job.environment.warnings, *analysis.warnings, *_doubts(execution), *slimmed.warnings),
+        warnings=(
+            *job.environment.warnings,
+            *analysis.warnings,
+            *_doubts(job, execution),
+            *slimmed.warnings,
+        ),
     )
 
 
-def _doubts(execution: Execution) -> tuple[str, ...]:
+def _doubts(job: _Job, execution: Execution) -> tuple[str, ...]:
     doubts = [f"{reason}; it is not replayed" for reason in execution.unusable]
+    doubts += [
+        f"{name} holds a path of the folder in which the notebook ran: no image has it, and no two runs are one image"
+        for name in files_naming(job.workspace.bundle, job.workspace.folder)
+    ]
     if execution.unstable:
         counted = f"{execution.unstable} samples got two answers from the notebook itself"
         doubts.append(f"{counted}; they are not compared")
