@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
 import sys
@@ -10,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from nbslim.runtime.bundle import BundleError, load_bundle
+from nbslim.runtime.logs import log_to_stderr
 from nbslim.runtime.paths import add_distributions
 
 
@@ -20,10 +20,7 @@ class _UsageError(Exception):
 def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     """Serve until a signal; return 0, 1 where bundle or port cannot be used, 2 where arguments are wrong."""
     _end_on_signals()
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    logging.getLogger("waitress.queue").setLevel(
-        logging.ERROR
-    )  # it warns of each request that waits for a thread
+    log_to_stderr()
     try:
         return _serve(_folder(arguments, environ), _port(environ), environ)
     except _UsageError as error:
@@ -42,7 +39,9 @@ def _serve(folder: Path, port: int, environ: Mapping[str, str]) -> int:
 
     bundle = load_bundle(folder)
     drained = serve(
-        create_app(bundle), port, on_listen=lambda: _say(f"{bundle.name} listens on http://{HOST}:{port}")
+        create_app(bundle),
+        port,
+        on_listen=lambda port: _say(f"{bundle.name} listens on http://{HOST}:{port}"),
     )
     if not drained:
         _say("stopped with requests still running")

@@ -6,7 +6,7 @@ import copy
 import os
 import sys
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 
 from nbslim.runtime.bundle import Bundle, BundleError, load_bundle
 from nbslim.runtime.encode import encode
+from nbslim.runtime.logs import log_to_stderr
 from nbslim.runtime.paths import add_distributions
 from nbslim.runtime.scoring import Outcome, as_served, expected
 
@@ -66,26 +67,45 @@ def replay(bundle: Bundle) -> Report:
     return Report(len(found), len(found) - len(differences), differences)
 
 
-def replay_folder(folder: Path) -> Report:
-    """Load the bundle in `folder` and replay it; a bundle that cannot be loaded is a report with an error."""
-    try:
-        bundle = load_bundle(folder)
-    except BundleError as error:
-        return Report(0, 0, (), error=_failure(error.__cause__ or error, str(error)))
-    return replay(bundle)
-
-
 def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
-    """Replay the bundle named in `arguments`, print the report as JSON, return 0 whatever it found."""
+    """Replay the bundle named in `arguments`, print the report as a line of JSON, return 0 whatever it found.
+
+    Where stdin holds requests, a line for each response follows as it comes: what crashes loses no earlier one.
+    """
     if len(arguments) != 1:
-        sys.stderr.write("usage: python -m nbslim.runtime.replay BUNDLE\n")
+        sys.stderr.write("usage: python -m nbslim.runtime.replay BUNDLE [< REQUESTS]\n")
         return 2
+    requests = sys.stdin.read()
     # What the notebook's code prints, from C too and up to the end of the process, goes to stderr.
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as stdout:
         os.dup2(2, 1)
+        log_to_stderr()
         add_distributions(environ)
-        stdout.write(encode(replay_folder(Path(arguments[0]))) + "\n")
+
+        def write(line: object) -> None:
+            stdout.write(encode(line) + "\n")
+            stdout.flush()
+
+        drained = _replay_folder(Path(arguments[0]), requests, write)
+    if not drained:
+        os._exit(0)  # a request that does not end would keep the process
     return 0
+
+
+def _replay_folder(folder: Path, requests: str, write: Callable[[object], None]) -> bool:
+    """Write the report and the responses; return False where a request did not end."""
+    try:
+        bundle = load_bundle(folder)
+    except BundleError as error:
+        write(Report(0, 0, (), error=_failure(error.__cause__ or error, str(error))))
+        return True
+    write(replay(bundle))
+    if not requests:
+        return True
+    # Only now: without requests, the standard library is enough.
+    from nbslim.runtime.exchanges import Requests, exchange  # noqa: PLC0415 - see above
+
+    return exchange(bundle, Requests.parse(requests), write)
 
 
 def _difference(index: int, record: Mapping[str, Any], outcome: Outcome) -> Difference | None:

@@ -22,23 +22,24 @@ IN_MEMORY = 1 << 30
 _Sockets = dict[int, Any]
 
 
-def serve(app: Callable[..., Any], port: int, on_listen: Callable[[], None]) -> bool:
+def serve(app: Callable[..., Any], port: int, on_listen: Callable[[int], None], host: str = HOST) -> bool:
     """Serve `app` until SIGTERM or SIGINT, then finish what runs; return whether all was finished in time.
 
+    `on_listen` gets the port, which the system chooses where `port` is 0.
     Raises OSError when the port cannot be listened on.
     """
     sockets: _Sockets = {}
     server = create_server(
         app,
         map=sockets,
-        host=HOST,
+        host=host,
         port=port,
         threads=THREADS,
         inbuf_overflow=IN_MEMORY,
         outbuf_overflow=IN_MEMORY,
     )
     signals = _note_signals(server.pull_trigger)
-    on_listen()
+    on_listen(int(server.effective_port))
     while not signals:
         wasyncore.loop(timeout=1, use_poll=True, map=sockets, count=1)
     _stop_listening(server)
