@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from pathlib import Path
 
 from examples import Examples
-from strace import touched_files
+from strace import can_trace, touched_files
 from support import CASES
 
 LARGEST = 10
@@ -18,8 +17,8 @@ def table(examples: Examples) -> None:
     print(
         "bytes of the image, and of its files that serving all samples opens, executes or maps (strace -f), in MB"
     )
-    if not shutil.which("strace"):
-        print("strace is not installed: not measured")
+    if not can_trace():
+        print("strace is not installed, or may not trace: not measured")
         return
     untouched = []
     print("".join(f"{title:>14}" for title in ("fixture", "level", "image", "touched", "ratio")))

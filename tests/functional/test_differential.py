@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from full import serving_full
-from support import CASES, Packed, container, serving
+from support import CASES, ROOT, Packed, container, serving
 from traffic import answers, draw_requests
 
 LEAST = 300
@@ -80,5 +83,15 @@ def test_every_request_is_answered(exchanged):
     assert [str(request) for request, full, _ in exchanged if not full.status] == []
 
 
-def test_the_same_requests_are_drawn_each_time(image, requests):
-    assert draw_requests([sample["input"] for sample in image.samples]) == requests
+def test_the_same_requests_are_drawn_each_time():
+    draw = "print(draw_requests([['a b', 1.5, 3], ['c d e', 0, 4]]), draw_requests([{'x': None}, {'y': [True]}]))"
+    drawn = {
+        subprocess.run(
+            [sys.executable, "-c", f"from traffic import draw_requests; {draw}"],
+            env={**os.environ, "PYTHONPATH": str(ROOT / "tests/shared"), "PYTHONHASHSEED": hash_seed},
+            capture_output=True,
+            check=True,
+        ).stdout
+        for hash_seed in ("1", "2")
+    }
+    assert len(drawn) == 1

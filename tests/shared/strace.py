@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
 import signal
 import subprocess
 import urllib.request
@@ -48,6 +49,15 @@ class Touched:
     def largest_untouched(self, count: int) -> list[tuple[str, int]]:
         rest = [(path, size) for path, size in self.files.items() if path not in self.touched]
         return sorted(rest, key=lambda file: -file[1])[:count]
+
+
+def can_trace() -> bool:
+    """Whether strace is installed, and this machine lets it trace."""
+    probe = ["strace", "-o", os.devnull, "true"]
+    return (
+        bool(shutil.which("strace"))
+        and subprocess.run(probe, capture_output=True, check=False).returncode == 0
+    )
 
 
 def touched_files(archive: Path, samples: Iterable[object], folder: Path) -> Touched:
