@@ -22,7 +22,9 @@ def write_manifest(bundle: Path, *, name: str, python: str, serving: Mapping[str
         "python": python,
         "requirements": [f"{distribution}=={version}" for distribution, version in sorted(serving.items())],
     }
-    (bundle / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
+    aside = bundle / "manifest.json.new"  # the full environment may be serving the bundle at this moment
+    aside.write_text(json.dumps(manifest, indent=2) + "\n")
+    aside.replace(bundle / "manifest.json")
 
 
 def leave_bundle(bundle: Path, target: Path) -> None:

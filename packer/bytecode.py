@@ -1,94 +1,96 @@
-"""Replace the sources in an assembled tree by bytecode, compiled once for each content and path."""
+"""Bytecode in place of sources, compiled by the draft tree's own Python once for each content and path."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
-import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from nbslim.packer.distributions import link_file
 from nbslim.packer.enclosure import Enclosure
 from nbslim.packer.errors import BuildError
 
 _SCRIPT = Path(__file__).with_name("inside_compile.py")
 
 
-def compile_tree(
-    enclosure: Enclosure, folders: Iterable[str], *, version: str, cache: Path, keep_sources: bool = False
+def place_bytecode(
+    draft: Enclosure,
+    sources: Sequence[str],
+    tree: Path,
+    *,
+    version: str,
+    cache: Path,
+    keep: Collection[str] = (),
 ) -> None:
-    """Compile every `.py` below the tree's `folders` to a `.pyc` beside it, and delete the source.
+    """Put the bytecode of the draft tree's `sources` (paths relative to it) into `tree`, where the sources would be.
 
-    `version` is the tree's Python ("3.11.7"). A source that does not compile stays as it is. Compiled files are
+    `version` is the draft's Python ("3.11.7"), which compiles. A source that does not compile is put there itself,
+    and so is one that is among `keep`: its bytecode then lies where Python looks for it beside a source. Bytecode is
     kept in `cache` under the hash of version, path and source.
     """
-    sources = [path for folder in folders for path in sorted((enclosure.tree / folder).rglob("*.py"))]
-    keys = {path: _key(enclosure.tree, path, version) for path in sources}
-    missing = [path for path in sources if not _take(cache, keys[path], _compiled(path))]
-    _compile(enclosure, missing)
+    keys = {path: _key(draft.tree, path, version) for path in sources}
+    missing = [path for path in sources if not _take(cache, keys[path], tree / f"{path}c")]
+    _compile(draft, missing)
     for path in missing:
-        _store(cache, keys[path], _compiled(path))
-    if not keep_sources:
-        for path in sources:
-            if _compiled(path).exists():
-                path.unlink()
+        compiled = draft.tree / f"{path}c"
+        if compiled.exists():
+            _store(cache, keys[path], compiled)
+            link_file(compiled, tree / f"{path}c")
+    for path in sources:
+        compiled = tree / f"{path}c"
+        if path in keep and compiled.exists():
+            _move_beside(compiled, version)
+        if path in keep or not compiled.exists():
+            link_file(draft.tree / path, tree / path)
 
 
-def _compiled(source: Path) -> Path:
-    return source.with_suffix(".pyc")
+def _move_beside(compiled: Path, version: str) -> None:
+    major, minor, *_ = version.split(".")
+    target = compiled.parent / "__pycache__" / f"{compiled.stem}.cpython-{major}{minor}.pyc"
+    target.parent.mkdir(exist_ok=True)
+    compiled.replace(target)
 
 
-def _key(tree: Path, source: Path, version: str) -> str:
-    digest = hashlib.sha256(f"{version}\0{source.relative_to(tree)}\0".encode())
-    digest.update(source.read_bytes())
+def _key(tree: Path, source: str, version: str) -> str:
+    digest = hashlib.sha256(f"{version}\0{source}\0".encode())
+    digest.update((tree / source).read_bytes())
     return digest.hexdigest()
 
 
 def _take(cache: Path, key: str, target: Path) -> bool:
-    try:
-        _link(cache / key[:2] / key, target)
-    except FileNotFoundError:
+    kept = cache / key[:2] / key
+    if not kept.exists():
         return False
+    link_file(kept, target)
     return True
 
 
 def _store(cache: Path, key: str, compiled: Path) -> None:
-    if not compiled.exists():
-        return
     folder = cache / key[:2]
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder) as aside:
-        _link(compiled, Path(aside) / key)
+        link_file(compiled, Path(aside) / key)
         (Path(aside) / key).rename(folder / key)
 
 
-def _link(source: Path, target: Path) -> None:
-    try:
-        os.link(source, target)
-    except FileNotFoundError:
-        raise
-    except OSError:  # another file system, or one without hard links
-        shutil.copyfile(source, target)
-
-
-def _compile(enclosure: Enclosure, sources: Sequence[Path]) -> None:
+def _compile(draft: Enclosure, sources: Sequence[str]) -> None:
     workers = min(os.cpu_count() or 1, 1 + len(sources) // 100)
     with ThreadPoolExecutor(workers) as pool:
-        list(pool.map(lambda part: _compile_part(enclosure, sources[part::workers]), range(workers)))
+        list(pool.map(lambda part: _compile_part(draft, sources[part::workers]), range(workers)))
 
 
-def _compile_part(enclosure: Enclosure, sources: Sequence[Path]) -> None:
+def _compile_part(draft: Enclosure, sources: Sequence[str]) -> None:
     if not sources:
         return
-    inside = [f"/{source.relative_to(enclosure.tree)}" for source in sources]
-    command, environment = enclosure.command(
+    command, environment = draft.command(
         ["-I", "-S", "-B", "-c", _SCRIPT.read_text()], environment={}, writable=True
     )
-    pairs = json.dumps([(enclosure.path(path), path) for path in inside])
+    pairs = json.dumps([(draft.path(f"/{path}"), f"/{path}") for path in sources])
     result = subprocess.run(
         command, input=pairs, env=environment, capture_output=True, text=True, check=False
     )

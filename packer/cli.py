@@ -12,6 +12,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
@@ -156,7 +157,7 @@ def _add_pack(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     command.add_argument("notebook", type=Path)
     command.add_argument("--tag", type=_reference, metavar="NAME[:TAG]", help="default: the notebook's name")
     command.add_argument("--engine", choices=["auto", "oci", "buildah"], default="auto")
-    command.add_argument("--level", choices=["packages"], default="packages", help="how far slimming goes")
+    _add_goal(command)
     command.add_argument(
         "--output", type=Path, metavar="FILE", help="the OCI archive; default: NAME.oci.tar (oci)"
     )
@@ -171,6 +172,26 @@ def _add_pack(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     )
     command.add_argument("--json", action="store_true", help="print the receipt instead of the reference")
     command.set_defaults(run=_pack)
+
+
+def _add_goal(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--level", choices=["packages", "modules"], default="modules",
+        help="how far slimming goes: to distributions, or to what serving reaches in them (default)",
+    )  # fmt: skip
+    command.add_argument(
+        "--strict",
+        action="store_true",
+        help="fail (6) where the level does not hold, instead of taking a safer one",
+    )
+    command.add_argument(
+        "--keep", action="append", default=[], metavar="MODULE_OR_GLOB",
+        help="keep a module with all below it (sklearn.datasets), or files (tzdata/*); again for each",
+    )  # fmt: skip
+    command.add_argument(
+        "--samples", type=Path, metavar="FILE", help="more samples: a JSON value on each line"
+    )
+    command.add_argument("--accelerator", choices=["cuda"], help="keep what only a GPU server needs")
 
 
 def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -274,11 +295,16 @@ def _json_text(analysis: Analysis) -> str:
 def _pack(options: argparse.Namespace, out: TextIO, err: TextIO) -> None:
     _need_linux("pack")
     from nbslim.packer.pack import Options, pack  # noqa: PLC0415 - analyze does without what running takes
+    from nbslim.packer.samples import read_samples  # noqa: PLC0415 - so does it without this
+    from nbslim.packer.slim import Goal  # noqa: PLC0415 - so does it without this
     from nbslim.packer.summary import summary  # noqa: PLC0415 - so does it without this
 
+    samples = read_samples(options.samples) if options.samples else ()
+    settings = replace(_settings(options), samples=samples)
     chosen = Options(
-        options.notebook, options.tag, options.engine, options.python, _settings(options),
+        options.notebook, options.tag, options.engine, options.python, settings,
         output=options.output, bundle=options.bundle, base=options.base, isolation=options.isolation,
+        goal=Goal(options.level, options.strict, tuple(options.keep), options.accelerator),
     )  # fmt: skip
     receipt = pack(chosen, log=_log(err))
     print(summary(receipt), file=err)

@@ -20,11 +20,14 @@ from packaging.utils import canonicalize_name
 _INSTALLER_NOTES = {"RECORD", "INSTALLER", "REQUESTED", "uv_cache.json", "uv_build.json"}
 
 
-def place_distributions(site_packages: Path, names: Collection[str], target: Path) -> dict[str, list[str]]:
+def place_distributions(
+    site_packages: Path, names: Collection[str], target: Path, *, bytecode: str
+) -> dict[str, list[str]]:
     """Link the files of the installed distributions `names` (PEP 503) from `site_packages` into `target`.
 
-    Returns the placed files of each, relative to `target`, under the name of its `*.dist-info` folder.
-    Scripts and compiled files stay behind: scripts name the environment's interpreter, bytecode its folder.
+    Returns the placed files of each, relative to `target`, under the name of its `*.dist-info` folder. Scripts stay
+    behind: they name the environment's interpreter. Of compiled files, those of the interpreter whose cache tag is
+    `bytecode` are linked, too, and not listed: they name the environment's folder, and are there for speed alone.
     Raises BuildError for a distribution that is not installed or does not list its files.
     """
     installed = {canonicalize_name(d.metadata["Name"]): d for d in distributions(path=[str(site_packages)])}
@@ -41,8 +44,18 @@ def place_distributions(site_packages: Path, names: Collection[str], target: Pat
         ]
         for path in files:
             link_file(site_packages / path, target / path)
+            compiled = compiled_beside(path, bytecode)
+            if compiled and (site_packages / compiled).is_file():
+                link_file(site_packages / compiled, target / compiled)
         placed[next(path.partition("/")[0] for path in files if path.endswith(".dist-info/METADATA"))] = files
     return placed
+
+
+def compiled_beside(path: str, tag: str) -> str | None:
+    """Return where an interpreter with this cache tag keeps the bytecode of the source at `path`."""
+    folder, slash, name = path.rpartition("/")
+    stem, dot, suffix = name.rpartition(".")
+    return f"{folder}{slash}__pycache__/{stem}.{tag}.pyc" if dot and suffix == "py" else None
 
 
 def link_file(source: Path, target: Path) -> None:
@@ -62,6 +75,8 @@ def write_records(folder: Path, placed: Mapping[str, Sequence[str]]) -> None:
     A source may have been replaced by its bytecode, or both may be there.
     """
     for info, listed in placed.items():
+        if not (folder / info).is_dir():
+            continue  # nothing of it was kept
         present = sorted(path for name in listed for path in (name, name + "c") if (folder / path).is_file())
         rows = [*(_row(folder, path) for path in present), (f"{info}/RECORD", "", "")]
         text = io.StringIO()

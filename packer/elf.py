@@ -7,6 +7,7 @@ import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from elftools.common.exceptions import ELFError
@@ -39,7 +40,13 @@ def is_elf(path: Path) -> bool:
 
 
 def read_elf(path: Path) -> Elf:
-    """Read the parts of `path` that decide what it loads. Raise BuildError if it is broken."""
+    """Read the parts of `path` that decide what it loads, once for each file. Raise BuildError if it is broken."""
+    status = path.stat()
+    return _read_file(path.resolve(), (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns))
+
+
+@lru_cache(maxsize=10_000)
+def _read_file(path: Path, _identity: tuple[int, ...]) -> Elf:
     try:
         with path.open("rb") as file:
             return _read(ELFFile(file))

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -72,6 +73,7 @@ def without_network(command: Sequence[str]) -> list[str]:
     return [*prefix, *command]
 
 
+@cache
 def _may_enter() -> bool:
     probe = [sys.executable, "-I", str(_ENTER), "--root", "/", "--writable", "--", sys.executable, "-c", ""]
     return subprocess.run(probe, capture_output=True, check=False).returncode == 0

@@ -5,6 +5,12 @@ from __future__ import annotations
 from nbslim.analyzer.errors import NbslimError
 
 
+class ArgumentError(NbslimError):
+    """What the command was given means nothing here."""
+
+    exit_code = 2
+
+
 class ExecutionError(NbslimError):
     """A cell failed, did not end in time, or its result cannot be pickled."""
 

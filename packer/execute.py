@@ -56,6 +56,8 @@ class Settings:
     network: bool = True
     answers: bool = True
     """Whether samples are recorded and answered; without, any functions may be the entry points."""
+    samples: tuple[Any, ...] = ()
+    """Samples besides the notebook's own."""
 
 
 def copy_folder(notebook: Notebook, target: Path) -> None:
@@ -114,7 +116,7 @@ def execute(
         finish = _call("finish", "get_ipython()", repr(settings.entries), *folders)
         report = _checked(notebook, kernel.evaluate("", finish))
         _seal(notebook, kernel, workspace, settings, choose)
-        answers = _answers(kernel, workspace) if settings.answers else {}
+        answers = _answers(kernel, workspace, settings) if settings.answers else {}
     unusable = tuple(f"sample {number}: {reason}" for number, reason in answers.get("unusable", ()))
     return Execution(answers.get("samples", 0), answers.get("unstable", 0), unusable, report["modules"])
 
@@ -131,8 +133,11 @@ def _seal(
         sealed = chosen
 
 
-def _answers(kernel: Kernel, workspace: Workspace) -> dict[str, Any]:
-    call = _call("answer", "get_ipython()", f"{_MODULE}.recorder", repr(str(workspace.bundle)))
+def _answers(kernel: Kernel, workspace: Workspace, settings: Settings) -> dict[str, Any]:
+    given = workspace.folder / "samples.json"
+    given.write_text(json.dumps(settings.samples))
+    files = [repr(str(path)) for path in (given, workspace.bundle)]
+    call = _call("answer", "get_ipython()", f"{_MODULE}.recorder", *files)
     answers: dict[str, Any] = kernel.evaluate("", call)
     return answers
 

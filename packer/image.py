@@ -1,24 +1,20 @@
-"""What goes where in the image: one tree on disk, assembled from the interpreter, distributions, runtime and bundle."""
+"""What an image is: files chosen from the draft tree, laid into a tree of their own, and how it starts."""
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from importlib.metadata import distributions
 from pathlib import Path
 
-from nbslim.packer.bytecode import compile_tree
-from nbslim.packer.distributions import place_distributions, write_records
-from nbslim.packer.elf import is_elf
+from nbslim.packer.bytecode import place_bytecode
+from nbslim.packer.cut import place_without_symbols
+from nbslim.packer.distributions import link_file, write_records
+from nbslim.packer.draft import Draft, Parts
 from nbslim.packer.enclosure import Enclosure, enclose
-from nbslim.packer.interpreter import Interpreter, assemble_interpreter
+from nbslim.packer.layout import DISTRIBUTIONS, MODEL, RUNTIME, files_below
 from nbslim.packer.oci import ImageConfig, Layer
-from nbslim.packer.own import place_own_runtime
+from nbslim.packer.rootfs import lay_rootfs
 from nbslim.packer.workspace import remove_tree
-from packaging.utils import canonicalize_name
-
-DISTRIBUTIONS, RUNTIME, MODEL = "app/lib", "app/runtime", "app/model"
 
 LAYERS = (
     Layer("interpreter", ("",)),
@@ -40,20 +36,11 @@ ENVIRONMENT = {
     "SSL_CERT_FILE": "/etc/ssl/certs/ca-certificates.crt",
 }
 
-
-@dataclass(frozen=True)
-class Parts:
-    """All that an image can be assembled from."""
-
-    interpreter: Interpreter
-    site_packages: Path
-    runtime: Path
-    """Folder of the runtime's own dependencies."""
-    bundle: Path
-    cache: Path
+ACCELERATOR = "io.nbslim.accelerator"
+"""Label of images that hold nothing for a GPU, though the notebook's environment did."""
 
 
-def config(title: str) -> ImageConfig:
+def config(title: str, labels: Mapping[str, str]) -> ImageConfig:
     """Return how the image starts: the runtime, as a numeric user of group 0, on port 8080."""
     return ImageConfig(
         entrypoint=("/usr/bin/python3", "-m", "nbslim.runtime"),
@@ -61,38 +48,79 @@ def config(title: str) -> ImageConfig:
         user="1001:0",
         working_dir="/app/model",
         ports=(8080,),
-        labels={"org.opencontainers.image.title": title},
+        labels={"org.opencontainers.image.title": title, **labels},
     )
 
 
-def assemble(parts: Parts, names: Collection[str], tree: Path, *, keep_sources: bool = False) -> Enclosure:
-    """Assemble the image with the distributions `names` (PEP 503) in the folder `tree`, made anew.
+@dataclass(frozen=True)
+class Selection:
+    """What of a draft an image holds."""
 
-    Of the runtime's own distributions, those that serving has as well are left out: the user's come first on the
-    path. Returns the way into the tree.
-    """
+    files: frozenset[str]
+    sources: frozenset[str] = frozenset()
+    """Those that stay, beside their bytecode."""
+    cut: frozenset[str] = frozenset()
+    """Libraries that are laid without symbols; replay must load them all."""
+
+
+def assemble(parts: Parts, draft: Draft, chosen: Selection, tree: Path) -> Enclosure:
+    """Lay the chosen files into `tree`, made anew, with bytecode in place of sources. Returns the way into it."""
     remove_tree(tree)
     tree.mkdir(parents=True)
-    libraries, runtime = tree / DISTRIBUTIONS, tree / RUNTIME
-    placed = place_distributions(parts.site_packages, names, libraries)
-    own = place_distributions(parts.runtime, _all_in(parts.runtime) - set(names), runtime)
-    place_own_runtime(runtime)
-    shutil.copytree(parts.bundle, tree / MODEL)
-    assemble_interpreter(
-        parts.interpreter, tree, libraries_for=[p for p in libraries.rglob("*") if is_elf(p)]
-    )
-    enclosure = enclose(tree)
-    compile_tree(
-        enclosure,
-        [f"usr/lib/{parts.interpreter.name}", DISTRIBUTIONS, RUNTIME, f"{MODEL}/modules"],
+    lay_rootfs(tree)
+    (tree / draft.stdlib / "lib-dynload").mkdir(parents=True)  # by it the interpreter knows its exec_prefix
+    sources = sorted(path for path in chosen.files if path.endswith(".py"))
+    for path in sorted(chosen.files.difference(sources)):
+        _lay(draft.tree / path, tree / path, parts.cache / "cut" if path in chosen.cut else None)
+    place_bytecode(
+        enclose(draft.tree),
+        sources,
+        tree,
         version=parts.interpreter.version,
         cache=parts.cache / "bytecode",
-        keep_sources=keep_sources,
+        keep=chosen.sources,
     )
-    write_records(libraries, placed)
-    write_records(runtime, own)
-    return enclosure
+    record(draft, tree)
+    return enclose(tree)
 
 
-def _all_in(folder: Path) -> set[str]:
-    return {canonicalize_name(d.metadata["Name"]) for d in distributions(path=[str(folder)])}
+def record(draft: Draft, tree: Path) -> None:
+    """Write the RECORD of each distribution, of the files that `tree` has."""
+    for folder in (DISTRIBUTIONS, RUNTIME):
+        start = len(folder) + 1
+        of_it = {info: files for info, files in draft.distributions.items() if info.startswith(f"{folder}/")}
+        write_records(
+            tree / folder, {info[start:]: [path[start:] for path in files] for info, files in of_it.items()}
+        )
+
+
+def take_out(tree: Path, paths: Collection[str], aside: Path) -> None:
+    """Move what `paths` of a draft have become in `tree` to the folder `aside`, which is laid out as the tree is."""
+    for path in paths:
+        for name in (path, f"{path}c"):
+            _move(tree / name, aside / name)
+
+
+def put_back(tree: Path, aside: Path) -> None:
+    """Move all files below `aside` back into `tree`."""
+    for path in files_below(aside):
+        _move(aside / path, tree / path)
+
+
+def _move(source: Path, target: Path) -> None:
+    if source.is_file():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        source.rename(target)
+
+
+def _lay(source: Path, target: Path, cut: Path | None) -> None:
+    if source.is_symlink():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if not target.is_symlink():
+            target.symlink_to(source.readlink())
+    elif target.exists():
+        return  # a file of the root file system's own
+    elif cut:
+        place_without_symbols(source, target, cut)
+    else:
+        link_file(source, target)

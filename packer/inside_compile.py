@@ -1,4 +1,4 @@
-"""Runs in the assembled tree: compile sources to bytecode that needs no source beside it.
+"""Runs in the draft tree: compile sources to bytecode that needs no source beside it.
 
 Standard input is a JSON list of pairs: where a source is, and the path that its code objects shall name. The
 bytecode's hash is never checked, so it stays valid without the source and with any time stamp.

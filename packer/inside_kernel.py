@@ -141,13 +141,17 @@ def entry_points(shell: Any, names: Sequence[str]) -> dict[str, Any]:
     return {name: shell.user_ns[name] for name in names if shell.user_ns.get(name) is not None}
 
 
-def answer(shell: Any, recorder: Recorder, folder: str) -> dict[str, Any]:
-    """End recording, and write all samples with the answers of the notebook's own objects into `folder`."""
+def answer(shell: Any, recorder: Recorder, given: str, folder: str) -> dict[str, Any]:
+    """End recording, and write all samples with the answers of the notebook's own objects into `folder`.
+
+    `given` is a file with more of them, as a JSON list.
+    """
     shell.ast_transformers.remove(recorder)
     delattr(builtins, RECORDER)
     declared = shell.user_ns.get("samples")
     declared = list(declared) if isinstance(declared, (list, tuple)) else []
-    return _answer(entry_points(shell, ("predictor", "validator")), declared + recorder.inputs, folder)
+    more = json.loads(Path(given).read_text(encoding="utf-8"))
+    return _answer(entry_points(shell, ("predictor", "validator")), declared + recorder.inputs + more, folder)
 
 
 class Pickler(cloudpickle.CloudPickler):  # type: ignore[misc]  # it has no types

@@ -1,4 +1,4 @@
-"""Runs in the stage: become the Jupyter kernel with exactly the environment that the packer wrote down.
+"""Runs in the stage: become another Python program with exactly the environment that the packer wrote down.
 
 The variables come in a file that is deleted at once, not on the command line, where other users could read them.
 """
@@ -14,9 +14,9 @@ from pathlib import Path
 PR_SET_PDEATHSIG = 1
 SIGKILL = 9
 
-environment_file, connection_file = sys.argv[1:]
+environment_file, *arguments = sys.argv[1:]
 environment = json.loads(Path(environment_file).read_text(encoding="utf-8"))
 Path(environment_file).unlink()
-# On the host, a kernel must not outlive a packer that was killed.
+# On the host, it must not outlive a packer that was killed.
 ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, SIGKILL)
-os.execve(sys.executable, [sys.executable, "-m", "ipykernel_launcher", "-f", connection_file], environment)
+os.execve(sys.executable, [sys.executable, *arguments], environment)

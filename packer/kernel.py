@@ -18,10 +18,10 @@ from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import DeadKernelError
 from nbclient.util import run_sync
 from nbslim.packer.errors import ExecutionError
+from nbslim.packer.launch import launching
 from nbslim.packer.stage import Stage
 from nbslim.packer.workspace import Workspace, stop_processes, wait_for
 
-_LAUNCH = Path(__file__).with_name("inside_launch.py")
 START_SECONDS = 120
 _RUNNER = re.compile(r"subprocess exited|container exited|Error: (exit status|while running)")
 
@@ -88,11 +88,8 @@ def start_kernel(
 
     `variables` are all that the kernel's environment holds. Raises ExecutionError where it does not start.
     """
-    environment_file = workspace.sockets / "environment.json"
-    environment_file.touch(0o600)
-    environment_file.write_text(json.dumps(dict(variables)))
     connection = workspace.sockets / "connection.json"
-    command = [str(python), "-I", str(_LAUNCH), str(environment_file), str(connection)]
+    command = launching(workspace, python, ["-m", "ipykernel_launcher", "-f", str(connection)], variables)
     manager = _StageKernelManager(
         transport="ipc", ip=str(workspace.sockets / "kernel"), connection_file=str(connection)
     )

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from nbslim.analyzer import Analysis, Installed, NotebookError, ServingEffect
 from nbslim.packer import buildah
 from nbslim.packer.bundle import LocalModules, add_data, leave_bundle, write_manifest
 from nbslim.packer.distributions import total_bytes
+from nbslim.packer.draft import Parts
 from nbslim.packer.effects import made_again
 from nbslim.packer.environments import (
     Environment,
@@ -23,14 +26,17 @@ from nbslim.packer.environments import (
 from nbslim.packer.errors import BuildError
 from nbslim.packer.execute import Execution, Settings
 from nbslim.packer.executed import read_bundle, run_notebook, settled_closure
-from nbslim.packer.image import LAYERS, Parts, config
+from nbslim.packer.image import ACCELERATOR, LAYERS, config
 from nbslim.packer.interpreter import Interpreter, assemble_interpreter, describe
 from nbslim.packer.libraries import inside
 from nbslim.packer.oci import WrittenImage, write_archive
+from nbslim.packer.own import place_own_runtime
 from nbslim.packer.pins import check_pins
 from nbslim.packer.prepare import Plan, decided, install, installed_in, located, plan, settled
 from nbslim.packer.receipt import Clock, Receipt
-from nbslim.packer.slim import Rung, slim_to_packages
+from nbslim.packer.reference import serve_in_full
+from nbslim.packer.replay import Expected
+from nbslim.packer.slim import Goal, Ladder, Slimmed, slim
 from nbslim.packer.stage import Engine, Stage, open_stage
 from nbslim.packer.workspace import Workspace, open_workspace, remove_tree
 
@@ -38,6 +44,7 @@ Log = Callable[[str], None]
 
 
 DEFAULTS = Settings()
+GOAL = Goal()
 
 
 @dataclass(frozen=True)
@@ -53,6 +60,7 @@ class Options:
     bundle: Path | None = None
     base: str | None = None
     isolation: str | None = None
+    goal: Goal = GOAL
 
 
 def pack(options: Options, *, log: Log) -> Receipt:
@@ -72,14 +80,14 @@ def pack(options: Options, *, log: Log) -> Receipt:
         with clock.step("notebook"):
             execution = _execute(job)
         with clock.step("slim"):
-            rung = _slim(job, execution)
+            slimmed = _slim(job, execution)
         with clock.step("sizes"):
-            sizes = _sizes(job, rung)
+            sizes = _sizes(job, slimmed)
         with clock.step("image"):
-            image = _write(job)
+            image = _write(job, slimmed)
         if options.bundle:
             leave_bundle(workspace.bundle, options.bundle)
-        return _receipt(job, execution, rung, sizes=sizes, image=image, clock=clock)
+        return _receipt(job, execution, slimmed, sizes=sizes, image=image, clock=clock)
 
 
 @dataclass(frozen=True)
@@ -176,9 +184,6 @@ def _execute(job: _Job) -> Execution:
         pickled = read_bundle(job.found, job.workspace)
         return made_again(job.notebook, settled_closure(job.found.closure, job.installed, pickled).effects)
 
-    readable = [job.environment.folder, job.runtime]
-    if job.stage.tools.root == Path("/"):
-        readable.append(job.environment.python.prefix)
     return run_notebook(
         job.found,
         job.stage,
@@ -187,14 +192,19 @@ def _execute(job: _Job) -> Execution:
         runtime=job.runtime,
         settings=job.options.settings,
         choose=choose,
-        readable=readable,
+        readable=_readable(job),
     )
 
 
-def _slim(job: _Job, execution: Execution) -> Rung:
-    workspace, closure = job.workspace, job.found.closure
+def _readable(job: _Job) -> list[Path]:
+    """Return the folders that processes of the stage read."""
+    own = [job.environment.python.prefix] if job.stage.tools.root == Path("/") else []
+    return [job.environment.folder, job.runtime, Path(__file__).parent, *own]
+
+
+def _slim(job: _Job, execution: Execution) -> Slimmed:
+    workspace, closure, installed = job.workspace, job.found.closure, job.installed
     pickled = read_bundle(job.found, workspace)
-    installed = job.installed
     modules = workspace.bundle / "modules"
     local = LocalModules(workspace.work, modules, execution.local_modules, closure.local_roots)
     local.add_files(closure.local_files)
@@ -208,8 +218,47 @@ def _slim(job: _Job, execution: Execution) -> Rung:
         _finish_bundle(job, analysis)
         return analysis
 
-    parts = Parts(job.interpreter, job.environment.site_packages, job.runtime, workspace.bundle, job.cache)
-    return slim_to_packages(parts, installed, workspace.tree, analyse=analyse, add_local=local.add)
+    analyse(frozenset())
+    with ThreadPoolExecutor(1) as other:
+        reference = other.submit(_reference, job)
+        ladder = Ladder(
+            Parts(job.interpreter, job.environment.site_packages, job.runtime, workspace.bundle, job.cache),
+            installed,
+            workspace.tree,
+            job.options.goal,
+            measure=lambda: reference.result()[0],
+            roots=frozenset(pickled.modules),
+            full=_full_folders(job),
+            analyse=analyse,
+            add_local=local.add,
+        )
+        slimmed = slim(ladder)
+        return replace(slimmed, warnings=(*reference.result()[1], *slimmed.warnings))
+
+
+def _reference(job: _Job) -> tuple[Expected, tuple[str, ...]]:
+    """Return what the full environment responds to requests, and what to warn of."""
+    lines = (job.workspace.bundle / "samples.jsonl").read_text("utf-8").split("\n")
+    samples = [json.loads(line)["input"] for line in lines if line]
+    if not samples:
+        return Expected(), ()
+    place_own_runtime(job.workspace.own)
+    return serve_in_full(
+        job.stage,
+        job.workspace,
+        job.environment.executable,
+        paths=[job.environment.site_packages, job.runtime, job.workspace.own, job.workspace.work],
+        readable=_readable(job),
+        samples=samples,
+        network=job.options.settings.network,
+    )
+
+
+def _full_folders(job: _Job) -> tuple[Path, ...]:
+    """Return the folders of modules that the notebook could import from."""
+    root, interpreter = job.stage.tools.root, job.interpreter
+    folders = (interpreter.stdlib, *([interpreter.dynload] if interpreter.dynload else ()))
+    return (job.environment.site_packages, *(inside(root, folder) for folder in folders))
 
 
 def _finish_bundle(job: _Job, analysis: Analysis) -> None:
@@ -222,11 +271,11 @@ def _finish_bundle(job: _Job, analysis: Analysis) -> None:
     write_manifest(job.workspace.bundle, name=_name(job.found), python=analysis.python, serving=serving)
 
 
-def _sizes(job: _Job, rung: Rung) -> dict[str, int]:
-    """Return the bytes of a one-stage image (interpreter and environment as installed) and of the image."""
+def _sizes(job: _Job, slimmed: Slimmed) -> dict[str, int]:
+    """Return the bytes of a one-stage image (interpreter and environment as installed), of each rung, of the image."""
     image = total_bytes([job.workspace.tree])
     full = _interpreter_bytes(job) + total_bytes([job.environment.folder])
-    return {"full": full, rung.level: image, "image": image}
+    return {"full": full, **{rung.level: rung.bytes for rung in slimmed.ladder}, "image": image}
 
 
 def _interpreter_bytes(job: _Job) -> int:
@@ -244,11 +293,12 @@ def _interpreter_bytes(job: _Job) -> int:
     return int(kept.read_text())
 
 
-def _write(job: _Job) -> WrittenImage:
+def _write(job: _Job, slimmed: Slimmed) -> WrittenImage:
+    labels = {ACCELERATOR: "cpu-only"} if slimmed.cpu_only else {}
     image = write_archive(
         job.workspace.tree,
         LAYERS,
-        config(_name(job.found)),
+        config(_name(job.found), labels),
         reference=job.reference,
         output=job.archive,
         blobs=job.cache / "layers",
@@ -261,17 +311,21 @@ def _write(job: _Job) -> WrittenImage:
 def _receipt(
     job: _Job,
     execution: Execution,
-    rung: Rung,
+    slimmed: Slimmed,
     *,
     sizes: dict[str, int],
     image: WrittenImage,
     clock: Clock,
 ) -> Receipt:
+    analysis, trace = slimmed.drafted.analysis, slimmed.drafted.trace
     verified = {
-        "samples": rung.replay.samples,
-        "equal": rung.replay.equal,
+        "samples": slimmed.replay.samples,
+        "equal": slimmed.replay.equal,
+        "requests": slimmed.replay.requests,
         "unstable": execution.unstable,
-        "method": rung.replay.method,
+        "method": slimmed.replay.method,
+        "lines": trace.lines,
+        "lines_entered": trace.entered,
     }
     return Receipt(
         reference=job.reference,
@@ -279,14 +333,18 @@ def _receipt(
         archive=None if job.archive.is_relative_to(job.workspace.folder) else str(job.archive),
         engine=job.engine,
         isolation=job.stage.isolation,
-        level=rung.level,
+        level=slimmed.level,
         python=job.environment.python.version,
         sizes={**sizes, "compressed": image.compressed},
-        analysis=rung.analysis,
+        analysis=analysis,
         verified=verified,
+        ladder=tuple(rung.as_json() for rung in slimmed.ladder),
+        experiments=tuple(asdict(trial) for trial in slimmed.trials),
+        left_out=slimmed.left_out,
+        accelerator="cpu-only" if slimmed.cpu_only else None,
         seconds=clock.seconds,
         layers=[asdict(layer) for layer in image.layers],
-        warnings=(*job.environment.warnings, *rung.analysis.warnings, *_doubts(execution), *rung.warnings),
+        warnings=(*job.environment.warnings, *analysis.warnings, *_doubts(execution), *slimmed.warnings),
     )
 
 

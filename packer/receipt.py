@@ -25,6 +25,13 @@ class Receipt:
     sizes: dict[str, int]
     analysis: Analysis
     verified: dict[str, Any]
+    ladder: tuple[dict[str, Any], ...]
+    """The levels that were assembled and replayed, with their bytes; `problem` says why one was rolled back."""
+    experiments: tuple[dict[str, Any], ...]
+    """What was tried without, with the bytes that it would win; `problem` says why it was put back."""
+    left_out: tuple[str, ...]
+    """Distributions that serving requires by their metadata, and of which it reaches nothing."""
+    accelerator: str | None
     seconds: dict[str, float]
     layers: list[dict[str, Any]]
     warnings: tuple[str, ...] = ()

@@ -2,16 +2,42 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import subprocess
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 from nbslim.packer.enclosure import Enclosure
+from nbslim.packer.exchanges import Exchange
 
 MODEL = "/app/model"
 TIMEOUT_SECONDS = 600
+
+
+class Response(NamedTuple):
+    """What came back for one request: status 0 where no response did, and then the problem says why."""
+
+    status: int
+    type: str
+    body: bytes
+    problem: str | None
+
+    def __str__(self) -> str:
+        text = self.body[:200].decode("utf-8", "replace")
+        return self.problem or f"{self.status} {text}"
+
+
+@dataclass(frozen=True)
+class Expected:
+    """Requests, each with the full environment's own response."""
+
+    exchanges: tuple[Exchange, ...] = ()
+    responses: tuple[Response, ...] = ()
+
+
+NOTHING = Expected()
 
 
 @dataclass(frozen=True)
@@ -25,6 +51,8 @@ class Replay:
     """One line, or None where all is equal."""
     missing_module: str | None = None
     """The module that serving asked for and the tree does not hold."""
+    requests: int = 0
+    """So many requests had the full environment's own response."""
 
     @property
     def holds(self) -> bool:
@@ -32,29 +60,69 @@ class Replay:
         return self.problem is None
 
 
-def replay(enclosure: Enclosure, environment: Mapping[str, str]) -> Replay:
-    """Replay the bundle's samples with the tree's own Python, modules and libraries, and nothing of the host's."""
-    command, variables = enclosure.command(
-        ["-m", "nbslim.runtime.replay", enclosure.path(MODEL)], environment=inside(enclosure, environment)
-    )
+def replay(enclosure: Enclosure, environment: Mapping[str, str], expected: Expected = NOTHING) -> Replay:
+    """Replay the bundle's samples with the tree's own Python, modules and libraries, and nothing of the host's.
+
+    The tree's server then gets the requests of `expected`, and must respond as the full environment does.
+    """
+    arguments = ["-m", "nbslim.runtime.replay", enclosure.path(MODEL)]
+    run = run_inside(enclosure, arguments, environment, expected.exchanges)
+    return judged(run, enclosure.method, expected)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a replaying process wrote: its report (None: it ended without one), then its responses, pass by pass."""
+
+    report: Mapping[str, Any] | None
+    responses: tuple[tuple[Response, ...], ...]
+    last: Mapping[str, Any] = field(default_factory=dict)
+    """The last line, where that is no response."""
+    problem: str | None = None
+    """Why there may be less than there should be."""
+
+
+def run_inside(
+    enclosure: Enclosure, arguments: Sequence[str], environment: Mapping[str, str], sent: Sequence[Exchange]
+) -> Run:
+    """Run the tree's Python with `arguments`, which replay."""
+    command, variables = enclosure.command(arguments, environment=inside(enclosure, environment))
+    return run_replay(command, variables, requests(sent))
+
+
+def requests(sent: Sequence[Exchange], *, passes: int = 1, seconds: float = TIMEOUT_SECONDS) -> str:
+    """Return what a replaying process reads: nothing, or the requests as JSON."""
+    encoded = [base64.b64encode(one.request).decode() for one in sent]
+    return json.dumps({"requests": encoded, "passes": passes, "seconds": seconds}) if sent else ""
+
+
+def run_replay(command: Sequence[str], variables: Mapping[str, str], text: str) -> Run:
+    """Run `command`, give it `text` to read, and return what it wrote."""
     try:
         result = subprocess.run(
-            command,
-            env=variables,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=TIMEOUT_SECONDS,
-            cwd="/",
-        )
-    except subprocess.TimeoutExpired:
-        return Replay(0, 0, enclosure.method, f"replay was not done after {TIMEOUT_SECONDS} s")
-    try:
-        report = json.loads(result.stdout)
-    except ValueError:
-        last = result.stderr.strip().rpartition("\n")[2]
-        return Replay(0, 0, enclosure.method, f"the runtime ended with {result.returncode}: {last}")
-    return _judged(report, enclosure.method)
+            command, env=dict(variables), input=text.encode(), capture_output=True, check=False,
+            timeout=TIMEOUT_SECONDS, cwd="/",
+        )  # fmt: skip
+    except subprocess.TimeoutExpired as late:
+        return _read(late.stdout or b"", f"replay was not done after {TIMEOUT_SECONDS} s")
+    last = result.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
+    return _read(
+        result.stdout, f"the runtime ended with {result.returncode}: {last}" if result.returncode else None
+    )
+
+
+def _read(output: bytes, problem: str | None) -> Run:
+    lines = [json.loads(line) for line in output.split(b"\n")[:-1]]
+    responses: dict[int, list[Response]] = {}
+    for line in lines[1:]:
+        if "status" in line:
+            body = base64.b64decode(line["body"])
+            one = Response(line["status"], line["type"], body, line["problem"])
+            responses.setdefault(line["pass"], []).append(one)
+    passes = tuple(tuple(responses[number]) for number in sorted(responses))
+    if not lines:
+        return Run(None, passes, problem=problem or "the runtime ended without a report")
+    return Run(lines[0], passes, {} if "status" in lines[-1] else lines[-1], problem)
 
 
 def inside(enclosure: Enclosure, environment: Mapping[str, str]) -> dict[str, str]:
@@ -66,8 +134,11 @@ def _paths_inside(enclosure: Enclosure, value: str) -> str:
     return ":".join(enclosure.path(part) if part.startswith("/app") else part for part in value.split(":"))
 
 
-def _judged(report: Mapping[str, Any], method: str) -> Replay:
-    error, differences = report.get("error"), report.get("differences") or []
+def judged(run: Run, method: str, expected: Expected = NOTHING) -> Replay:
+    """Compare what a process wrote with the notebook's own answers, and with what is expected of requests."""
+    if run.report is None:
+        return Replay(0, 0, method, run.problem)
+    error, differences = run.report.get("error"), run.report.get("differences") or []
     problem = missing = None
     if error:
         problem, missing = f"{error['type']}: {error['message']}", error.get("module")
@@ -75,4 +146,16 @@ def _judged(report: Mapping[str, Any], method: str) -> Replay:
         first = differences[0]
         problem = f"sample {first['index'] + 1}: expected {first['expected']}, got {first['got']}"
         missing = (first.get("error") or {}).get("module")
-    return Replay(report.get("samples", 0), report.get("equal", 0), method, problem, missing)
+    responses = run.responses[0] if run.responses else ()
+    problem = problem or run.problem or _difference(responses, expected)
+    samples, equal = run.report.get("samples", 0), run.report.get("equal", 0)
+    return Replay(samples, equal, method, problem, missing, requests=len(responses) if problem is None else 0)
+
+
+def _difference(got: Sequence[Response], expected: Expected) -> str | None:
+    for index, (one, response) in enumerate(zip(expected.exchanges, expected.responses, strict=True)):
+        if index >= len(got):
+            return f"{one.about}: no response came in time"
+        if one.compared and got[index] != response:
+            return f"{one.about}: the full environment responds {response}, this one {got[index]}"
+    return None

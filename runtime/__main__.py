@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from nbslim.runtime import removed
 from nbslim.runtime.bundle import BundleError, load_bundle
 from nbslim.runtime.logs import log_to_stderr
 from nbslim.runtime.paths import add_distributions
@@ -21,6 +22,7 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     """Serve until a signal; return 0, 1 where bundle or port cannot be used, 2 where arguments are wrong."""
     _end_on_signals()
     log_to_stderr()
+    removed.install()
     try:
         return _serve(_folder(arguments, environ), _port(environ), environ)
     except _UsageError as error:

@@ -7,6 +7,7 @@ import logging
 import falcon
 from nbslim.runtime.decode import DecodeError, decode
 from nbslim.runtime.encode import EncodeError, encode
+from nbslim.runtime.metrics import CONTENT_TYPE, collect, exposition
 from nbslim.runtime.scoring import EntryPoints, Outcome, as_served
 
 _log = logging.getLogger("nbslim.runtime")
@@ -26,6 +27,7 @@ def create_app(entry_points: EntryPoints) -> falcon.App[falcon.Request, falcon.R
     app.add_route("/predict", _Predict(entry_points))
     app.add_route("/healthz", _Status())
     app.add_route("/readyz", _Status())
+    app.add_route("/metrics", _Metrics())
     app.set_error_serializer(_write_problem)
     return app
 
@@ -47,6 +49,12 @@ class _Predict:
 class _Status:
     def on_get(self, request: falcon.Request, response: falcon.Response) -> None:  # noqa: ARG002 - falcon's signature
         response.text = '{"status":"ok"}'
+
+
+class _Metrics:
+    def on_get(self, request: falcon.Request, response: falcon.Response) -> None:  # noqa: ARG002 - falcon's signature
+        response.content_type = CONTENT_TYPE
+        response.text = exposition(collect())
 
 
 def _answer(outcome: Outcome) -> str:

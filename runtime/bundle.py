@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nbslim.runtime.removed import RemovedModuleError
 from nbslim.runtime.scoring import EntryPoints
 
 FORMAT = 1
@@ -103,6 +104,8 @@ def _entry_points(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as file:
             functions = pickle.load(file)
+    except RemovedModuleError as error:
+        raise BundleError(f"{path}: cannot be loaded: {error}") from error
     except ModuleNotFoundError as error:
         raise BundleError(f"{path}: cannot be loaded: module {error.name} is missing") from error
     except Exception as error:

@@ -9,9 +9,10 @@ import enum
 import functools
 import json
 import math
+import sys
 from collections.abc import Callable, Mapping, Sequence, Set
-from decimal import Decimal
 from pathlib import PurePath
+from typing import Any
 
 
 class EncodeError(Exception):
@@ -46,6 +47,9 @@ def plain(value: object) -> object:
             return _array(value, tolist)
         if dataclasses.is_dataclass(value):
             return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        # Without an import: most predictors need no decimals, and nobody has one who has not imported them.
+        if isinstance(value, getattr(sys.modules.get("decimal"), "Decimal", ())):
+            return _decimal(value)
         if type(value).__name__ == "NAType":  # pandas.NA, whose comparisons cannot be asked
             return None
     raise EncodeError(f"a value of type {_name(value)} cannot be written as JSON")
@@ -68,8 +72,9 @@ def _finite(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-@plain.register(Decimal)
-def _decimal(value: Decimal) -> float | str | None:
+def _decimal(value: Any) -> float | str | None:
+    from decimal import Decimal  # noqa: PLC0415 - it is there, since a value is
+
     if not value.is_finite():
         return None
     number = float(value)

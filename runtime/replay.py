@@ -5,13 +5,14 @@ from __future__ import annotations
 import copy
 import os
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nbslim.runtime import removed
 from nbslim.runtime.bundle import Bundle, BundleError, load_bundle
 from nbslim.runtime.encode import encode
 from nbslim.runtime.logs import log_to_stderr
@@ -57,8 +58,13 @@ def replay(bundle: Bundle) -> Report:
     scored = as_served(bundle)
     # Copies, because a predictor may change what it is given, and a bundle can be replayed again.
     inputs = [copy.deepcopy(record["input"]) for record in bundle.samples]
-    with ThreadPoolExecutor(1) as thread:  # what holds in the main thread alone does not hold for requests
-        outcomes = list(thread.map(scored, inputs))
+    outcomes: list[Outcome] = []
+    # What holds in the main thread alone does not hold for requests.
+    thread = threading.Thread(target=lambda: outcomes.extend(map(scored, inputs)))
+    thread.start()
+    thread.join()
+    if len(outcomes) < len(inputs):  # score() catches all else
+        raise KeyboardInterrupt
     found = [
         _difference(index, record, outcome)
         for index, (record, outcome) in enumerate(zip(bundle.samples, outcomes))
@@ -80,6 +86,7 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as stdout:
         os.dup2(2, 1)
         log_to_stderr()
+        removed.install()
         add_distributions(environ)
 
         def write(line: object) -> None:
@@ -132,7 +139,7 @@ def _missing_module(error: BaseException | None) -> str | None:
     """Return the module behind `error`; libraries like to raise errors of their own where an import fails."""
     while error is not None and not isinstance(error, ModuleNotFoundError):
         error = error.__cause__ or error.__context__
-    return None if error is None else error.name
+    return error.module if isinstance(error, removed.RemovedModuleError) else getattr(error, "name", None)
 
 
 if __name__ == "__main__":

@@ -97,6 +97,16 @@ def test_probes_answer(path, client):
     assert client(SQUARE).simulate_get(path).json == {"status": "ok"}
 
 
+def test_metrics_are_prometheus_text(client):
+    result = client(SQUARE).simulate_get("/metrics")
+    assert result.status_code == 200
+    assert result.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+    assert result.text == (
+        "# HELP nbslim_removed_imports_total Imports of modules that nbslim removed from the image.\n"
+        "# TYPE nbslim_removed_imports_total counter\n"
+    )
+
+
 def test_unknown_path_is_a_problem(client):
     assert_problem(client(SQUARE).simulate_get("/nowhere"), 404, "about:blank")
 
@@ -107,6 +117,7 @@ def test_unknown_path_is_a_problem(client):
         ("GET", "/predict", "POST, OPTIONS"),
         ("PUT", "/predict", "POST, OPTIONS"),
         ("POST", "/healthz", "GET, OPTIONS"),
+        ("POST", "/metrics", "GET, OPTIONS"),
     ],
 )
 def test_wrong_method_is_a_problem_that_says_what_is_allowed(method, path, allowed, client):

@@ -86,6 +86,11 @@ def test_module_missing_while_predicting_is_named(bundle):
     assert difference.error.traceback.endswith("ValueError: install it")
 
 
+def test_interruption_by_a_sample_is_no_report(bundle):
+    done = run(bundle("def predictor(x): raise KeyboardInterrupt", ({"input": 1, "answer": 1},)))
+    assert (done.returncode != 0, done.stdout) == (True, "")
+
+
 def test_replaying_twice_gives_the_same_report(bundle):
     loaded = load_bundle(bundle("predictor = lambda x: x.pop()", ({"input": [1, 2], "answer": 2},)))
     assert replay(loaded) == replay(loaded) == Report(1, 1, ())

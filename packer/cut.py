@@ -1,0 +1,27 @@
+"""Symbols and debug information cut from shared libraries, once for each file of the cache."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+from nbslim.packer.distributions import link_file
+from nbslim.packer.elf import is_elf, without_symbols
+
+
+def place_without_symbols(source: Path, target: Path, cache: Path) -> None:
+    """Put the library `source` at `target` without what no loader reads; what is cut is remembered in `cache`."""
+    status = source.stat()
+    # Not its path: links to one file of an environment lie in another tree each time.
+    identity = f"{status.st_dev} {status.st_ino} {status.st_size} {status.st_mtime_ns}"
+    kept = cache / hashlib.sha256(identity.encode()).hexdigest()
+    if not kept.exists():
+        data = source.read_bytes()
+        short = without_symbols(data) if is_elf(source) else data
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        aside = kept.with_name(f"{kept.name}.{os.getpid()}")
+        aside.write_bytes(short)
+        aside.chmod(status.st_mode)
+        aside.replace(kept)
+    link_file(kept, target)

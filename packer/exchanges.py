@@ -1,0 +1,134 @@
+"""HTTP requests made from samples: the same ones in other forms, and ones that are refused or raise."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+SAMPLES = 50
+"""So many samples are sent as they are; replay scores all of them."""
+
+VARIED = 3
+"""So many samples are varied: others mostly have the same shape."""
+
+VARIATIONS = 60
+"""So many variations of them are sent at most."""
+
+_STRANGERS: tuple[object, ...] = (None, "text", "", -1, 1e308, True, [], {}, [[None]])
+"""Values of other types, in place of a whole sample or of a part of it."""
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """A request, byte for byte, and what it is, for messages."""
+
+    about: str
+    request: bytes
+    compared: bool = True
+    """Whether the response must be the same: figures on the process itself are not."""
+
+
+def exchanges(samples: Sequence[object]) -> tuple[Exchange, ...]:
+    """Return the requests by which the image is compared with the full environment, the surest first.
+
+    None of them changes what a sample means: a variation is a sample of its own, and what the full environment
+    makes of it, an error perhaps, is the answer.
+    """
+    sent = [_predict(f"sample {number}", one) for number, one in enumerate(samples[:SAMPLES], 1)]
+    return (*sent, *_other_forms(samples[:1]), *_protocol(), *_varied(samples))
+
+
+def _other_forms(samples: Sequence[object]) -> Iterator[Exchange]:
+    """Yield other ways to write the same JSON and the same request."""
+    for sample in samples:
+        body = _json(sample)
+        yield Exchange("a sample as a form", _post(body, "Content-Type: application/x-www-form-urlencoded"))
+        yield Exchange("a sample with a byte order mark", _post(b"\xef\xbb\xbf" + body))
+        yield Exchange("an indented sample", _post(json.dumps(sample, indent=2).encode()))
+        yield Exchange("an unescaped sample", _post(json.dumps(sample, ensure_ascii=False).encode()))
+        yield Exchange("a sample in chunks", _chunked(body))
+        yield Exchange("a sample by HTTP/1.0", _post(body).replace(b"HTTP/1.1", b"HTTP/1.0", 1))
+
+
+def _protocol() -> Iterator[Exchange]:
+    """Yield requests that have no sample, or none that can be read."""
+    for path in ("/healthz", "/readyz", "/metrics", "/nothing"):
+        yield Exchange(f"GET {path}", _request("GET", path), compared=path != "/metrics")
+    yield Exchange("PUT /predict", _request("PUT", "/predict", b"[]"))
+    bodies = (b"", b"{", b"NaN", b'"\xff"', b"[1,]", b"[" * 10_000, b'{"a": 1, "a": 2}', b"1e999")
+    yield from (Exchange(f"the body {body[:20]!r}", _post(body)) for body in bodies)
+
+
+def _varied(samples: Sequence[object]) -> Iterator[Exchange]:
+    """Yield samples that the notebook does not have: all at once, too long, too short, with other types."""
+    whole = [list(samples), *_STRANGERS]
+    some = _spread([list(_variations(sample)) for sample in samples[:VARIED]])
+    told: dict[bytes, Exchange] = {}
+    for value in (*whole, *some):
+        told.setdefault(_json(value), _predict("a variation", value))
+    yield from islice(told.values(), VARIATIONS)
+
+
+def _spread(lists: Sequence[Sequence[object]]) -> Iterator[object]:
+    """Yield the first of each list, then the second of each, to the end of the longest."""
+    for index in range(max(map(len, lists), default=0)):
+        yield from (one[index] for one in lists if index < len(one))
+
+
+def _variations(sample: object) -> Iterator[object]:
+    if isinstance(sample, list):
+        yield from (sample[:-1], [*sample, *sample[-1:]], [sample], [])
+        yield from _replaced(sample)
+    elif isinstance(sample, dict):
+        yield from ({name: one for name, one in sample.items() if name != left} for left in sample)
+        yield {**sample, "unknown": 0}
+        yield from ({**sample, name: other} for name, old in sample.items() for other in _others(old))
+    else:
+        yield from _others(sample)
+        yield [sample]
+
+
+def _replaced(sample: list[object]) -> Iterator[object]:
+    """Yield the list with its first and its last item replaced."""
+    for index in sorted({0, len(sample) - 1} if sample else ()):
+        for other in _others(sample[index]):
+            yield [*sample[:index], other, *sample[index + 1 :]]
+
+
+def _others(value: object) -> Iterator[object]:
+    """Yield values in place of `value`: related ones, then strangers."""
+    if isinstance(value, str):
+        yield from (value.upper(), value + " ", value * 50, "\u00e9\u4e2d\U0001f600", "\u0000")
+    elif isinstance(value, (int, float)):
+        yield from (0, -value, value + 0.5, value * 1e6, str(value))
+    yield from _STRANGERS
+
+
+def _predict(about: str, sample: object) -> Exchange:
+    return Exchange(about, _post(_json(sample)))
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value).encode()
+
+
+def _post(body: bytes, header: str = "Content-Type: application/json") -> bytes:
+    return _request("POST", "/predict", body, header)
+
+
+def _request(method: str, path: str, body: bytes = b"", header: str = "Accept: */*") -> bytes:
+    length = f"Content-Length: {len(body)}" if body or method != "GET" else "Accept-Language: en"
+    lines = (f"{method} {path} HTTP/1.1", "Host: localhost", "Connection: close", header, length, "", "")
+    return "\r\n".join(lines).encode() + body
+
+
+def _chunked(body: bytes) -> bytes:
+    head = (
+        "POST /predict HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
+    parts = (body[:1], body[1:])
+    return (
+        head.encode() + b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in parts if part) + b"0\r\n\r\n"
+    )

@@ -1,0 +1,175 @@
+"""Runs in the draft tree, with a bundle and perhaps modules as arguments: replay the bundle, print what that reached.
+
+The named modules count as reached, too.
+
+The replay's own lines come first; the last line is JSON. Until the replay is done nothing is imported that serving does
+not import, but what every Python has loaded at its start.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from types import CodeType, FrameType, FunctionType
+from typing import Any
+
+IMPORTLIB = "<frozen importlib._bootstrap"
+READING_SOURCE = frozenset({"linecache", "tokenize"})
+SHOWING_SOURCE = frozenset({"traceback", "warnings"})
+"""Modules that read sources by those only to show lines of them."""
+
+
+class Recorder:
+    """Notes what a process enters, opens and asks for."""
+
+    def __init__(self, modules: str) -> None:
+        self.own = ("<cell ", modules)
+        self.entered: dict[int, tuple[CodeType, str, str]] = {}
+        self.lines: dict[str, set[int]] = {}
+        self.opened: set[str] = set()
+        self.listed: set[str] = set()
+        self.importers: dict[str, set[str]] = {}
+        self.recording = True
+
+    def start(self) -> None:
+        """Record this thread and all that it starts from now on."""
+        sys.addaudithook(self.audit)
+        sys.meta_path.insert(0, self)
+        threading.settrace(self.call)
+        sys.settrace(self.call)
+
+    def stop(self) -> None:
+        """Record nothing any more; an audit hook can only be told so."""
+        sys.settrace(None)
+        threading.settrace(None)
+        sys.meta_path.remove(self)
+        self.recording = False
+
+    def call(self, frame: FrameType, _event: str, _argument: object) -> Any:
+        """Note the code that is entered; of the notebook's own code, note each line as well."""
+        code = frame.f_code
+        if id(code) not in self.entered:
+            names = frame.f_globals
+            self.entered[id(code)] = (code, str(names.get("__name__")), str(names.get("__package__") or ""))
+        return self.line if self.is_own(code) else None
+
+    def line(self, frame: FrameType, event: str, _argument: object) -> Any:
+        """Note a line of the notebook's own code."""
+        if event == "line":
+            self.lines.setdefault(frame.f_code.co_filename, set()).add(frame.f_lineno)
+        return self.line
+
+    def is_own(self, code: CodeType) -> bool:
+        """Whether `code` is the notebook's: of a cell, or of a module in the bundle."""
+        return code.co_filename.startswith(self.own)
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> None:  # noqa: ARG002 - a finder's
+        """Note who asks for a module that is not loaded yet; find none."""
+        self.importers.setdefault(name, set()).add(_importing(sys._getframe(1)))  # noqa: SLF001 - there is no public way
+
+    def audit(self, event: str, arguments: tuple[Any, ...]) -> None:
+        """Note files that are opened and folders that are listed, but not by the import system."""
+        kinds = {"open": self.opened, "os.listdir": self.listed, "os.scandir": self.listed}
+        if not self.recording or event not in kinds or not isinstance(arguments[0], (str, bytes)):
+            return
+        if not _passed_over(sys._getframe(1)):  # noqa: SLF001 - there is no public way
+            kinds[event].add(os.path.realpath(os.fsdecode(arguments[0])))
+
+
+def _importing(frame: FrameType | None) -> str:
+    """Return the module that imports: a Python one has a frame, a C one is being loaded by the import system."""
+    while frame is not None and frame.f_code.co_filename.startswith(IMPORTLIB):
+        if frame.f_code.co_name == "_load_unlocked":
+            return str(frame.f_locals["spec"].name)
+        frame = frame.f_back
+    return "" if frame is None else str(frame.f_globals.get("__name__"))
+
+
+def _passed_over(frame: FrameType | None) -> bool:
+    """Whether `frame` reads a file to import it, or to show a line of it."""
+    if frame is not None and frame.f_code.co_filename.startswith(IMPORTLIB):
+        return True
+    while frame is not None and frame.f_globals.get("__name__") in READING_SOURCE:
+        frame = frame.f_back
+    return frame is not None and frame.f_globals.get("__name__") in SHOWING_SOURCE
+
+
+def _mapped() -> list[str]:
+    """Return the files that are mapped into this process."""
+    with open("/proc/self/maps") as maps:  # noqa: PTH123 - pathlib may not have been loaded
+        lines = [line.split(None, 5) for line in maps]
+    return sorted({parts[5].strip() for parts in lines if len(parts) == 6 and parts[5].startswith("/")})
+
+
+def _own_lines(recorder: Recorder) -> dict[str, set[int]]:
+    """Return the lines of all the notebook's own functions that were loaded."""
+    import gc  # noqa: PLC0415 - not while recording
+
+    found: dict[str, set[int]] = {}
+    functions = [one for one in gc.get_objects() if isinstance(one, FunctionType)]
+    waiting = [function.__code__ for function in functions if recorder.is_own(function.__code__)]
+    while waiting:
+        code = waiting.pop()
+        found.setdefault(code.co_filename, set()).update(_lines(code))
+        waiting += [one for one in code.co_consts if isinstance(one, CodeType)]
+    return found
+
+
+def _lines(code: CodeType) -> Iterator[int]:
+    """Yield the lines of the code's statements: its first one defines it, unless it is a lambda's only one."""
+    import dis  # noqa: PLC0415 - not while recording
+
+    lines = {line for _, line in dis.findlinestarts(code) if line}
+    yield from lines - {code.co_firstlineno} or lines
+
+
+def _report(recorder: Recorder, wanted: Sequence[str]) -> Mapping[str, Any]:
+    """Return all that was found, as JSON can hold it; `wanted` modules are followed, too."""
+    libraries, loaded = _mapped(), sorted(name for name, module in sys.modules.items() if module is not None)
+    recorder.stop()
+    from nbslim.packer.inside_closure import Closure  # noqa: PLC0415 - not while recording
+
+    closure, own = Closure(loaded), _own_lines(recorder)
+    codes = list(recorder.entered.values())
+    for code, module, package in codes:
+        closure.add_code(code, module, package)
+    for name in set(loaded) - {module for code, module, _ in codes if code.co_name == "<module>"}:
+        closure.add_top_level(name)  # Python loads some before a program can trace anything
+    closure.add_importers(recorder.importers)
+    closure.add_names(wanted)
+    closure.complete()
+    return {
+        "modules": closure.files,
+        "loaded": loaded,
+        "edges": closure.edges,
+        "missed": {
+            name: sorted(who) for name, who in recorder.importers.items() if name not in closure.files
+        },
+        "opened": sorted(recorder.opened),
+        "listed": sorted(recorder.listed),
+        "libraries": libraries,
+        "lines": sum(map(len, own.values())),
+        "entered": sum(len(lines & recorder.lines.get(name, set())) for name, lines in own.items()),
+    }
+
+
+def main(bundle: str, wanted: Sequence[str]) -> None:
+    """Replay while recording, then print the report."""
+    recorder = Recorder(f"{bundle}/modules/")
+    recorder.start()
+    stdout = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    __import__("nbslim.runtime.__main__")  # which is what serves
+    from nbslim.runtime.replay import main as replay  # noqa: PLC0415 - it is recorded as well
+
+    replay([bundle], os.environ)
+    told = _report(recorder, wanted)
+    import json  # noqa: PLC0415 - not while recording
+
+    stdout.write(json.dumps(told) + "\n")
+    stdout.flush()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2:])

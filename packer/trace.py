@@ -1,0 +1,80 @@
+"""Replay in the draft tree while recording what of it is reached."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nbslim.packer.enclosure import Enclosure
+from nbslim.packer.replay import Expected, Replay, judged, run_inside
+
+_SCRIPTS = ("__init__.py", "inside_trace.py", "inside_closure.py", "inside_imports.py")
+_FOLDER = "app/trace"
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What a replay in a tree reached. Files are paths relative to the tree, and do exist there."""
+
+    modules: Mapping[str, str]
+    """Every module that was loaded or that the code which was entered may import, with its file."""
+    loaded: frozenset[str]
+    edges: Mapping[str, Mapping[str, bool]]
+    """For each module those that it imports, each with whether it is seen to do without it."""
+    missed: Mapping[str, Sequence[str]]
+    """Modules that were asked for and are not in the tree, with who asked."""
+    opened: frozenset[str]
+    listed: frozenset[str]
+    """Folders whose entries were asked for."""
+    libraries: frozenset[str]
+    """All that was mapped into memory."""
+    lines: int
+    """Lines of the notebook's own functions, and how many of them ran."""
+    entered: int
+
+
+def traced(
+    enclosure: Enclosure, environment: Mapping[str, str], expected: Expected, wanted: Sequence[str] = ()
+) -> tuple[Replay, Trace | None]:
+    """Replay as `replay` does; where that holds, return also what it reached, with the modules `wanted`."""
+    scripts = enclosure.tree / _FOLDER / "nbslim/packer"
+    scripts.mkdir(parents=True)
+    for name in _SCRIPTS:
+        shutil.copyfile(Path(__file__).with_name(name), scripts / name)
+    variables = {**environment, "PYTHONPATH": f"{environment['PYTHONPATH']}:/{_FOLDER}"}
+    arguments = ["-m", "nbslim.packer.inside_trace", enclosure.path("/app/model"), *wanted]
+    try:
+        run = run_inside(enclosure, arguments, variables, expected.exchanges)
+    finally:
+        shutil.rmtree(enclosure.tree / _FOLDER)
+    result = judged(run, enclosure.method, expected)
+    return result, _read(enclosure.tree, run.last) if "modules" in run.last else None
+
+
+def _read(tree: Path, report: Mapping[str, Any]) -> Trace:
+    def files(paths: Sequence[str]) -> Iterator[str]:
+        relative = (_relative(tree, path) for path in paths)
+        return (path for path in relative if path and (tree / path).is_file())
+
+    modules = {name: _relative(tree, path) for name, path in report["modules"].items() if path}
+    return Trace(
+        modules={name: path for name, path in modules.items() if path and (tree / path).is_file()},
+        loaded=frozenset(report["loaded"]),
+        edges=report["edges"],
+        missed=report["missed"],
+        opened=frozenset(files(report["opened"])),
+        listed=frozenset(filter(None, (_relative(tree, path) for path in report["listed"]))),
+        libraries=frozenset(files(report["libraries"])),
+        lines=report["lines"],
+        entered=report["entered"],
+    )
+
+
+def _relative(tree: Path, path: str) -> str | None:
+    """Return `path` relative to the tree; what lies in no tree (a pseudo file, or the host's) is None."""
+    inside = path.removeprefix(str(tree))
+    real = (tree / inside.lstrip("/")).resolve()
+    return str(real.relative_to(tree.resolve())) if real.is_relative_to(tree.resolve()) else None
