@@ -12,7 +12,7 @@ from pathlib import Path
 
 from nbslim.analyzer import Analysis, Installed, ServingEffect, to_json
 from nbslim.packer import buildah
-from nbslim.packer.again import entry_of
+from nbslim.packer.again import entry_of, receipt_before
 from nbslim.packer.bundle import LocalModules, add_data, files_naming, leave_bundle, write_manifest
 from nbslim.packer.cache import running, used
 from nbslim.packer.distributions import total_bytes
@@ -31,7 +31,7 @@ from nbslim.packer.executed import read_bundle, run_notebook, settled_closure
 from nbslim.packer.folder import copy_folder
 from nbslim.packer.image import ACCELERATOR, LAYERS, config
 from nbslim.packer.interpreter import Interpreter, assemble_interpreter, describe
-from nbslim.packer.keys import notebook_key, pack_key
+from nbslim.packer.keys import notebook_key
 from nbslim.packer.libraries import inside
 from nbslim.packer.notebooks import recall_notebook, remember_notebook, set_aside
 from nbslim.packer.oci import WrittenImage, write_archive
@@ -78,6 +78,10 @@ def pack(options: Options, *, log: Log) -> Receipt:
     ):
         with clock.step("environment"):
             job = _prepare(options, engine, found, workspace, stage, cache)
+        if options.base and not options.anew:
+            before = receipt_before(job.key, options, engine, cache=cache, clock=clock, log=log)
+            if before:
+                return before
         with clock.step("notebook"):
             execution, known = _executed(job)
         with clock.step("slim"):
@@ -92,7 +96,7 @@ def pack(options: Options, *, log: Log) -> Receipt:
             leave_bundle(workspace.bundle, options.bundle)
         cached = {"environment": job.environment.cached, "notebook": known is not None, "pack": False}
         receipt = _receipt(job, execution, slimmed, sizes=sizes, image=image, clock=clock, cached=cached)
-        remember_pack(entry_of(pack_key(job.key, options), cache), receipt, job.archive, workspace.bundle)
+        remember_pack(entry_of(job.key, options, cache), receipt, job.archive, workspace.bundle)
         return receipt
 
 
