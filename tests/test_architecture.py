@@ -9,13 +9,15 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from guests import OLDEST, guest_pythons
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("analyzer", "packer", "runtime")
 MODULES = [path.relative_to(ROOT) for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
 # Copied into the notebook's environment or into the image, whatever their Python is.
 GUESTS = [path for path in MODULES if path.parts[0] == "runtime" or path.name.startswith("inside_")]
-OLDEST_GUEST = (3, 9)
+BESIDES = {"inside_kernel.py": {"cloudpickle"}}
+"""What is there besides the standard library where a script runs: the kernel has the runtime's distributions."""
 
 
 def tree(path):
@@ -66,13 +68,29 @@ def test_imports_follow_the_layers(module):
 
 
 @pytest.mark.parametrize("guest", GUESTS, ids=str)
-def test_guest_knows_only_the_runtime(guest):
-    assert ours(guest) <= {"runtime"}
+def test_guest_knows_only_the_runtime_and_guests_beside_it(guest):
+    beside = {".".join(["nbslim", *path.with_suffix("").parts]) for path in GUESTS}
+    own = [name for name in imports(guest) if name.startswith("nbslim.")]
+    assert [name for name in own if name.rpartition(".")[0] not in beside and name not in beside] == []
+
+
+@pytest.mark.parametrize("python", guest_pythons())
+def test_guests_compile_without_warnings_on_every_python(python):
+    code = "import sys; [compile(open(path).read(), path, 'exec') for path in sys.argv[1:]]"
+    subprocess.run(
+        [python, "-W", "error", "-I", "-S", "-c", code, *(ROOT / one for one in GUESTS)], check=True
+    )
+
+
+@pytest.mark.parametrize("guest", [path for path in GUESTS if path.parts[0] == "packer"], ids=str)
+def test_script_that_runs_elsewhere_takes_the_standard_library_alone(guest):
+    allowed = {*sys.stdlib_module_names, "nbslim"}
+    assert roots(guest) - allowed <= BESIDES.get(guest.name, set())
 
 
 @pytest.mark.parametrize("guest", GUESTS, ids=str)
 def test_guest_parses_on_the_oldest_python(guest):
-    ast.parse((ROOT / guest).read_text(), feature_version=OLDEST_GUEST)
+    ast.parse((ROOT / guest).read_text(), feature_version=OLDEST)
 
 
 def test_runtime_requires_three_distributions_at_most():

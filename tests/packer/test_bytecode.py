@@ -1,6 +1,7 @@
-"""Sources become bytecode that names the image's paths and needs no source."""
+"""Sources become bytecode that names the image's paths and needs no source, but where a source is kept."""
 
 import marshal
+import subprocess
 import sys
 
 import pytest
@@ -9,53 +10,101 @@ from nbslim.packer.enclosure import enclose
 from nbslim.packer.interpreter import assemble_interpreter, describe
 from nbslim.packer.pythons import find_python, installed_pythons
 
+OWN = describe(sys.executable)
 
-@pytest.fixture(scope="module", name="tree")
-def _tree(tmp_path_factory):
-    tree = tmp_path_factory.mktemp("compiled") / "tree"
-    assemble_interpreter(describe(sys.executable), tree)
+
+@pytest.fixture(scope="module", name="draft")
+def _draft(tmp_path_factory):
+    tree = tmp_path_factory.mktemp("compiled") / "draft"
+    assemble_interpreter(OWN, tree)
     return tree
 
 
 @pytest.fixture
-def compiled(tree, tmp_path):
-    """Compile the sources, named with their texts, into a new folder; returns the files that it has then."""
-    version = describe(sys.executable).version
-
-    def compiled(texts, **options):
-        for name, text in texts.items():
-            (tree / "app/lib").mkdir(parents=True, exist_ok=True)
-            (tree / "app/lib" / name).write_text(text)
-        target = tmp_path / f"{len(list(tmp_path.iterdir()))}"
-        sources = [f"app/lib/{name}" for name in texts]
-        place_bytecode(enclose(tree), sources, target, version=version, cache=tmp_path / "cache", **options)
-        files = (path for path in (target / "app/lib").rglob("*") if path.is_file())
-        return {str(path.relative_to(target / "app/lib")): path.read_bytes() for path in files}
-
-    return compiled
+def library(draft):
+    folder = draft / "app/lib"
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in folder.iterdir():
+        path.unlink()
+    return folder
 
 
-def test_bytecode_names_the_images_path_and_is_never_checked(compiled):
-    files = compiled({"module.py": "def f(): return 1\n"})
-    assert list(files) == ["module.pyc"]
-    assert files["module.pyc"][4:8] == b"\x01\x00\x00\x00"  # hash-based, unchecked (PEP 552)
-    assert marshal.loads(files["module.pyc"][16:]).co_filename == "/app/lib/module.py"
+@pytest.fixture(name="place")
+def _place(draft, tmp_path):
+    def place(*names, tree="tree", keep=()):
+        target = tmp_path / tree
+        sources = [f"app/lib/{name}" for name in names]
+        place_bytecode(
+            enclose(draft), sources, target, version=OWN.version, cache=tmp_path / "cache",
+            keep=[f"app/lib/{name}" for name in keep],
+        )  # fmt: skip
+        return target / "app/lib"
+
+    return place
 
 
-def test_what_does_not_compile_stays_a_source(compiled):
-    assert list(compiled({"template.py": "print 'python 2'\n"})) == ["template.py"]
+def files(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
-def test_sources_are_kept_where_asked_beside_their_bytecode(compiled):
-    files = compiled({"module.py": "x = 1\n"}, keep=["app/lib/module.py"])
-    assert sorted(files) == [f"__pycache__/module.{sys.implementation.cache_tag}.pyc", "module.py"]
+def test_bytecode_names_the_images_path_and_is_never_checked(library, place):
+    (library / "module.py").write_text("def f(): return 1\n")
+    placed = place("module.py")
+    data = (placed / "module.pyc").read_bytes()
+    assert data[4:8] == b"\x01\x00\x00\x00"  # hash-based, unchecked (PEP 552)
+    assert marshal.loads(data[16:]).co_filename == "/app/lib/module.py"
+    assert files(placed) == ["module.pyc"]
 
 
-def test_the_second_time_comes_from_the_cache_with_the_same_bytes(compiled, tmp_path):
-    first = compiled({"module.py": "x = 1\n"})
-    kept = [path.stat().st_mtime_ns for path in (tmp_path / "cache").rglob("*") if path.is_file()]
-    assert compiled({"module.py": "x = 1\n"}) == first
-    assert [path.stat().st_mtime_ns for path in (tmp_path / "cache").rglob("*") if path.is_file()] == kept
+def test_what_does_not_compile_stays_a_source(library, place):
+    (library / "template.py").write_text("print 'python 2'\n")
+    assert files(place("template.py")) == ["template.py"]
+
+
+def test_only_what_is_named_is_placed(library, place):
+    (library / "one.py").write_text("x = 1\n")
+    (library / "two.py").write_text("x = 2\n")
+    assert files(place("two.py")) == ["two.pyc"]
+
+
+def test_kept_source_lies_beside_bytecode_that_python_takes_for_it(library, place):
+    (library / "kept.py").write_text("def f(): return 1\n")
+    placed = place("kept.py", keep=["kept.py"])
+    compiled = f"__pycache__/kept.{OWN.cache_tag}.pyc"
+    assert files(placed) == [compiled, "kept.py"]
+
+    (placed / "kept.py").unlink()
+    (placed / "kept.py").write_text("def f(): return 2\n")  # read where a source is shown, and nowhere else
+    code = "import inspect, kept; print(kept.f(), inspect.getsource(kept))"
+    command = [sys.executable, "-S", "-B", "-c", code]
+    assert subprocess.check_output(command, cwd=placed, text=True) == "1 def f(): return 2\n\n"
+
+
+def test_second_time_comes_from_the_cache_with_the_same_bytes(library, place, tmp_path):
+    (library / "module.py").write_text("x = 1\n")
+    first = (place("module.py") / "module.pyc").read_bytes()
+    (kept,) = [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
+    inode = kept.stat().st_ino
+    again = place("module.py", tree="again") / "module.pyc"
+    assert again.read_bytes() == first
+    assert again.stat().st_ino == inode
+
+
+def test_other_source_or_path_is_other_bytecode(library, place):
+    (library / "one.py").write_text("x = 1\n")
+    (library / "two.py").write_text("x = 1\n")
+    first = place("one.py", "two.py")
+    assert (first / "one.pyc").read_bytes() != (first / "two.pyc").read_bytes()
+    before = (first / "one.pyc").read_bytes()
+    (library / "one.py").write_text("x = 3\n")
+    assert (place("one.py", tree="again") / "one.pyc").read_bytes() != before
+
+
+def test_many_sources_are_compiled_by_all_processors(library, place):
+    names = [f"module{number}.py" for number in range(220)]
+    for name in names:
+        (library / name).write_text(f"x = {name!r}\n")
+    assert files(place(*names)) == sorted(f"{name}c" for name in names)
 
 
 @pytest.mark.parametrize("version", ["3.9", "3.10", "3.11"])

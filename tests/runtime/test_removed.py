@@ -9,6 +9,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
+from guests import guest_pythons
 
 ROOT = Path(__file__).parents[2]
 REMOVED = {
@@ -48,18 +49,7 @@ KEEP_PANDAS = (
 )
 
 
-def pythons():
-    """The one that runs this and pyenv's, as far as the runtime runs on them."""
-    home = Path.home() / ".pyenv/versions"
-    found = {sys.executable: "{}.{}.{}".format(*sys.version_info)}
-    for path in home.glob("3.*/bin/python3"):
-        version = path.parts[-3]
-        if tuple(map(int, version.split(".")[:2])) >= (3, 9) and version not in found.values():
-            found[str(path)] = version
-    return [pytest.param(path, id=version) for path, version in found.items()]
-
-
-@pytest.fixture(name="python", params=pythons())
+@pytest.fixture(name="python", params=guest_pythons())
 def _python(request):
     return request.param
 
