@@ -120,6 +120,17 @@ def test_what_a_pack_leaves_in_the_folder_is_not_part_of_the_notebook(project):
     )
 
 
+def test_what_the_shell_writes_into_the_folder_is_not_part_of_the_notebook(project):
+    command = (
+        f"{NBSLIM} pack counted.ipynb --engine oci --json -e RUNS={project.runs} >receipt.json 2>>log.txt"
+    )
+    for _ in range(2):
+        environment = {**os.environ, "NBSLIM_CACHE": str(project.cache)}
+        subprocess.run(["sh", "-c", command], cwd=project.folder, env=environment, check=True)
+    assert json.loads((project.folder / "receipt.json").read_text())["cached"]["pack"]
+    assert project.count == 1
+
+
 def test_the_bundle_is_left_again(project, tmp_path):
     project.pack("--bundle", tmp_path / "a")
     assert project.pack("--bundle", tmp_path / "b")["cached"]["pack"]
