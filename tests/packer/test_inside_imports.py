@@ -51,7 +51,7 @@ GUARDS = {
     "try:\n    import a\nexcept (OSError, ImportError):\n    a = None": DOES_WITHOUT,
     "try:\n    x = 1\n    import a\n    y = a.b()\nexcept ImportError:\n    a = None": DOES_WITHOUT,
     "try:\n    import a\nexcept ImportError:\n    a = None\nfinally:\n    x = 1": DOES_WITHOUT,
-    "try:\n    try:\n        import a\n    except ImportError:\n        x = 1\nexcept OSError:\n    y = 1": DOES_WITHOUT,
+    "try:\n    try:\n        import a\n    except ImportError:\n        x = 1\nexcept OSError:\n    y": DOES_WITHOUT,
     "for x in y:\n    try:\n        import a\n    except ImportError:\n        continue": DOES_WITHOUT,
     "try:\n    import a\nfinally:\n    x = 1": NEEDS,
     "try:\n    import a\nexcept OSError:\n    x = 1": NEEDS,
