@@ -18,7 +18,7 @@ $(SETUP): pyproject.toml
 	for package in analyzer packer runtime; do ln -sfn ../../../$$package build/src/nbslim/$$package; done
 	touch $@
 
-engines: ## install buildah, podman, runc and skopeo where root and apt allow it
+engines: ## install buildah, podman, runc, skopeo and strace where root and apt allow it
 	@tests/install-engines
 
 check: setup ## lint, format check and types
@@ -36,7 +36,7 @@ test: setup engines ## run all tests; ends with the table of image sizes
 demo: setup engines ## pack the example, serve it, post a sample, print the answer and the sizes
 	@PYTHONPATH=tests/shared $(BIN)/python tests/demo.py
 
-bench: setup engines ## print the measurements, as ratios of one run; ARGS=analyze: the analyzer's alone
+bench: setup engines ## print the measurements, as ratios of one run; ARGS=touched: that part alone (tests/bench)
 	@PYTHONPATH=tests/shared $(BIN)/python tests/bench $(ARGS)
 
 clean: ## remove what make made

@@ -15,10 +15,12 @@ from nbslim.packer.packed import recall_pack
 from nbslim.packer.prepare import Plan, plan
 from nbslim.packer.pythons import Python, find_python
 from nbslim.packer.receipt import Clock, Receipt
-from nbslim.packer.target import choose_engine, describe_engine
+from nbslim.packer.target import Engine, choose_engine
+
+Log = Callable[[str], None]
 
 
-def packed_before(options: Options, *, log: Callable[[str], None]) -> Receipt | None:
+def packed_before(options: Options, *, log: Log) -> Receipt | None:
     """Leave what the same pack left when it was done before, and return its receipt; None where something changed.
 
     Raises NotebookError, RequirementsError or BuildError.
@@ -30,24 +32,30 @@ def packed_before(options: Options, *, log: Callable[[str], None]) -> Receipt | 
         with clock.step("plan"):
             found = plan(options.notebook, options.python)
         with clock.step("environment"):
-            python = find_python(found.version)
+            python = find_python(found.python)
             installed = _installed_before(found, python, cache)
         if installed is None:
             return None
         with clock.step("notebook"):
             executed = notebook_key(options, engine, found.notebook, python, installed, cache=cache)
-        with clock.step("image"):
-            receipt = recall_pack(entry_of(pack_key(executed, options), cache), options, engine, cache=cache)
+        return receipt_before(executed, options, engine, cache=cache, clock=clock, log=log)
+
+
+def receipt_before(
+    executed: str, options: Options, engine: Engine, *, cache: Path, clock: Clock, log: Log
+) -> Receipt | None:
+    """Do the same where the key of the executed notebook is known."""
+    with clock.step("image"):
+        receipt = recall_pack(entry_of(executed, options, cache), options, engine, cache=cache)
     if receipt is None:
         return None
-    log(describe_engine(engine))
     log(f"{options.notebook.name}: nothing changed since it was packed before")
     return replace(receipt, seconds=clock.seconds)
 
 
-def entry_of(key: str, cache: Path) -> Path:
-    """Return where the pack of this key is remembered."""
-    return cache / "receipts" / key
+def entry_of(executed: str, options: Options, cache: Path) -> Path:
+    """Return where the pack is remembered, given the key of its executed notebook."""
+    return cache / "receipts" / pack_key(executed, options)
 
 
 def _installed_before(found: Plan, python: Python, cache: Path) -> tuple[Path, Path] | None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from nbslim.packer import buildah
 from nbslim.packer.errors import BuildError
-from nbslim.packer.pythons import Python
+from nbslim.packer.pythons import Python, is_path
 from nbslim.packer.tools import Tools
 from nbslim.packer.uv import run_uv, uv_folder
 from nbslim.packer.workspace import MARKER, Workspace
@@ -51,6 +51,9 @@ class _Image:
 
     def find(self, version: str) -> Python:
         """Return the image's `python3`; raises BuildError where it is another version or there is none."""
+        if is_path(version):
+            message = f"--python {version}: a base image brings its own interpreter"
+            raise BuildError(message, hint="give a version, or leave --python out")
         found, executable, prefix = json.loads(self.ask(["python3", "-I", "-c", _QUESTION]))
         if not f"{found}.".startswith(f"{version}."):
             message = f"the base image has Python {found}, the notebook wants {version}"

@@ -35,6 +35,15 @@ def leave_bundle(bundle: Path, target: Path) -> None:
     shutil.copytree(bundle, target, dirs_exist_ok=True)
 
 
+def files_naming(bundle: Path, folder: Path) -> tuple[str, ...]:
+    """Return the names of the bundle's own files that hold the path of `folder`, however it is spelled.
+
+    The last part of a workspace's path is drawn at random, so nothing else holds it.
+    """
+    written = ("entry_points.pickle", "samples.jsonl")
+    return tuple(name for name in written if folder.name.encode() in (bundle / name).read_bytes())
+
+
 @dataclass(frozen=True)
 class LocalModules:
     """Brings modules from beside the notebook into the bundle."""

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from nbslim.packer.distributions import link_file
-from nbslim.packer.enclosure import Enclosure
+from nbslim.packer.enclosure import Enclosure, with_fixed_addresses
 from nbslim.packer.errors import BuildError
 
 _SCRIPT = Path(__file__).with_name("inside_compile.py")
@@ -88,12 +88,19 @@ def _compile(draft: Enclosure, sources: Sequence[str]) -> None:
 def _compile_part(draft: Enclosure, sources: Sequence[str]) -> None:
     if not sources:
         return
+    # Up to Python 3.10 bytecode holds constant sets in the order of their hashes; -I would ignore the seed.
     command, environment = draft.command(
-        ["-I", "-S", "-B", "-c", _SCRIPT.read_text()], environment={}, writable=True
+        ["-s", "-S", "-B", "-c", _SCRIPT.read_text()], environment={"PYTHONHASHSEED": "0"}, writable=True
     )
     pairs = json.dumps([(draft.path(f"/{path}"), f"/{path}") for path in sources])
     result = subprocess.run(
-        command, input=pairs, env=environment, capture_output=True, text=True, check=False
+        with_fixed_addresses(command),
+        cwd=draft.tree,  # where no module lies that the script could take for its own
+        input=pairs,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if result.returncode:
         message = (

@@ -228,7 +228,9 @@ def _add_cache(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _add_python(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--python", metavar="VERSION", help="default: the one that the notebook names")
+    command.add_argument(
+        "--python", metavar="VERSION_OR_PATH", help="default: the version that the notebook names"
+    )
 
 
 def _add_settings(command: argparse.ArgumentParser) -> None:

@@ -60,11 +60,20 @@ def compiled_beside(path: str, tag: str) -> str | None:
 
 def link_file(source: Path, target: Path) -> None:
     """Put `source` at `target` without copying its bytes where the file system allows it; never written to."""
-    target.parent.mkdir(parents=True, exist_ok=True)
     try:
-        os.link(source.resolve(), target)
+        _link(source, target)
+    except FileNotFoundError:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _link(source, target)
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target, follow_symlinks=True)
     except FileExistsError:
         return  # two distributions ship one file: pip keeps one of them as well
+    except FileNotFoundError:
+        raise
     except OSError:
         shutil.copy2(source, target)
 
@@ -110,10 +119,15 @@ def _row(folder: Path, path: str) -> tuple[str, str, str]:
 
 def total_bytes(paths: Iterable[Path]) -> int:
     """Return the bytes of all regular files at and below `paths`, as `du --apparent-size` counts files."""
-    return sum(
-        Path(folder, name).lstat().st_size
-        for path in paths
-        for folder, _, names in os.walk(path)
-        for name in names
-        if not Path(folder, name).is_symlink()
-    )
+    return sum(map(_bytes_below, map(str, paths)))
+
+
+def _bytes_below(folder: str) -> int:
+    total = 0
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                total += _bytes_below(entry.path)
+            elif not entry.is_symlink():
+                total += entry.stat(follow_symlinks=False).st_size
+    return total

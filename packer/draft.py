@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 import shutil
+import stat
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import distributions
 from pathlib import Path, PurePosixPath
 
-from nbslim.packer.distributions import place_distributions
+from nbslim.packer.distributions import compiled_beside, place_distributions
 from nbslim.packer.elf import is_elf
 from nbslim.packer.interpreter import Interpreter, assemble_interpreter
 from nbslim.packer.layout import DISTRIBUTIONS, MODEL, RUNTIME, files_below
@@ -41,6 +43,8 @@ class Draft:
     tree: Path
     python: str
     """Name of the interpreter and of the standard library's folder, such as `python3.11`."""
+    cache_tag: str
+    """What the names of its bytecode files hold, such as `cpython-311`."""
     distributions: Mapping[str, Sequence[str]]
     """The files of each distribution, under its `*.dist-info` folder."""
 
@@ -69,14 +73,15 @@ class Draft:
 
     def bytes(self, paths: Collection[str]) -> int:
         """Return the bytes that files would have in an image: of a source, those of its bytecode."""
-        return sum(self._bytes(path) for path in paths if not (self.tree / path).is_symlink())
+        return sum(map(self._bytes, paths))
 
     def _bytes(self, path: str) -> int:
-        file = self.tree / path
-        compiled = (
-            list((file.parent / "__pycache__").glob(f"{file.stem}.*.pyc")) if path.endswith(".py") else []
-        )
-        return (compiled[0] if compiled else file).stat().st_size
+        for name in (compiled_beside(path, self.cache_tag), path):
+            with suppress(OSError):
+                status = (self.tree / name).lstat() if name else None
+                if status:
+                    return 0 if stat.S_ISLNK(status.st_mode) else status.st_size
+        return 0
 
 
 def lay_draft(parts: Parts, names: Collection[str], tree: Path) -> Draft:
@@ -95,7 +100,7 @@ def lay_draft(parts: Parts, names: Collection[str], tree: Path) -> Draft:
     elves = [path for folder in (libraries, runtime) for path in folder.rglob("*.so*") if is_elf(path)]
     assemble_interpreter(parts.interpreter, tree, libraries_for=elves, bytecode=True, cache=parts.cache)
     all_placed = {**_below(DISTRIBUTIONS, placed), **_below(RUNTIME, own)}
-    return Draft(tree, parts.interpreter.name, all_placed)
+    return Draft(tree, parts.interpreter.name, tag, all_placed)
 
 
 def _below(folder: str, placed: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:

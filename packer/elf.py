@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import json
+import os
 import re
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import lru_cache
+from contextlib import contextmanager, suppress
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from elftools.common.exceptions import ELFError
@@ -42,11 +44,32 @@ def is_elf(path: Path) -> bool:
 def read_elf(path: Path) -> Elf:
     """Read the parts of `path` that decide what it loads, once for each file. Raise BuildError if it is broken."""
     status = path.stat()
-    return _read_file(path.resolve(), (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns))
+    identity = f"{status.st_dev}:{status.st_ino}:{status.st_size}:{status.st_mtime_ns}"
+    if identity not in _KNOWN:
+        _KNOWN[identity] = _read_file(path)
+    return _KNOWN[identity]
 
 
-@lru_cache(maxsize=10_000)
-def _read_file(path: Path, _identity: tuple[int, ...]) -> Elf:
+_KNOWN: dict[str, Elf] = {}
+"""What was read of files, by their identity, which links to them share."""
+
+
+@contextmanager
+def remembering_elves(store: Path) -> Iterator[None]:
+    """Take from the file `store` what was read before, and leave there what is read in this block."""
+    with suppress(OSError, ValueError, TypeError):
+        for identity, (kind, *rest) in json.loads(store.read_text()).items():
+            interpreter, *lists = rest
+            _KNOWN.setdefault(identity, Elf(tuple(kind), interpreter, *map(tuple, lists)))
+    before = len(_KNOWN)
+    yield
+    if len(_KNOWN) > before:
+        aside = store.with_name(f".{store.name}.{os.getpid()}")
+        aside.write_text(json.dumps({identity: astuple(elf) for identity, elf in _KNOWN.items()}))
+        aside.replace(store)
+
+
+def _read_file(path: Path) -> Elf:
     try:
         with path.open("rb") as file:
             return _read(ELFFile(file))

@@ -73,6 +73,14 @@ def without_network(command: Sequence[str]) -> list[str]:
     return [*prefix, *command]
 
 
+def with_fixed_addresses(command: Sequence[str]) -> list[str]:
+    """Return the command line that runs `command` with its memory at the same addresses in each run.
+
+    Where hashes follow addresses (that of None does up to Python 3.11), the order of sets does as well.
+    """
+    return [sys.executable, "-I", str(_ENTER), "--fixed-addresses", "--", *command]
+
+
 @cache
 def _may_enter() -> bool:
     probe = [sys.executable, "-I", str(_ENTER), "--root", "/", "--writable", "--", sys.executable, "-c", ""]

@@ -1,6 +1,6 @@
 """Stand-alone script: enter fresh namespaces, perhaps a new root, and become the given command.
 
-    python enter.py [--root FOLDER [--writable]] [--no-network] -- COMMAND [ARGUMENT ...]
+    python enter.py [--root FOLDER [--writable]] [--no-network] [--fixed-addresses] -- COMMAND [ARGUMENT ...]
 
 What it changes is gone with the process: no mount, no network namespace and no user namespace is left behind.
 """
@@ -17,7 +17,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-# From <sched.h> and <sys/mount.h>; the os module has unshare from Python 3.12 on, and mount in no version.
+# From <sched.h>, <sys/mount.h> and <sys/personality.h>; the os module has unshare from Python 3.12 on, and no other.
 CLONE_NEWNS = 0x00020000
 CLONE_NEWUSER = 0x10000000
 CLONE_NEWNET = 0x40000000
@@ -25,6 +25,7 @@ MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC = 0x1, 0x2, 0x4, 0x8
 MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVATE = 0x20, 0x1000, 0x4000, 0x40000
 MS_NOATIME, MS_NODIRATIME, MS_RELATIME = 0x400, 0x800, 0x200000
 SIOCSIFFLAGS, IFF_UP = 0x8914, 0x1
+ADDR_NO_RANDOMIZE = 0x0040000
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -41,6 +42,8 @@ def _mount(source: str, target: Path, kind: str | None, flags: int) -> None:
 
 def unshare(flags: int) -> None:
     """Leave the namespaces named by `flags`; without root in a user namespace, where the user stays who she is."""
+    if not flags:
+        return
     user, group = os.geteuid(), os.getegid()
     if user != 0:
         flags |= CLONE_NEWUSER
@@ -91,6 +94,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--root", type=Path)
     parser.add_argument("--writable", action="store_true")
     parser.add_argument("--no-network", action="store_true")
+    parser.add_argument("--fixed-addresses", action="store_true")
     parser.add_argument("command", nargs="+")
     options = parser.parse_args(arguments)
     unshare((CLONE_NEWNS if options.root else 0) | (CLONE_NEWNET if options.no_network else 0))
@@ -98,6 +102,8 @@ def main(arguments: list[str]) -> None:
         raise_loopback()
     if options.root:
         change_root(options.root, writable=options.writable)
+    if options.fixed_addresses:
+        _libc.personality(ctypes.c_ulong(ADDR_NO_RANDOMIZE))  # some containers refuse; addresses then vary
     os.execvp(options.command[0], options.command)
 
 

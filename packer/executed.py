@@ -74,7 +74,7 @@ def _analyzed(
         _check_kernel(existing, installed)
     else:
         found = plan(path, python, entries)
-        environment = install(found, tools.find(found.version), tools)
+        environment = install(found, tools.find(found.python), tools)
         executable, installed = environment.executable, installed_in(environment, found.requirements)
     found = decided(found, installed)
     asked = replace(settings, entries=tuple(found.closure.entry_points), answers=False)

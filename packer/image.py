@@ -40,7 +40,7 @@ ACCELERATOR = "io.nbslim.accelerator"
 """Label of images that hold nothing for a GPU, though the notebook's environment did."""
 
 
-def config(title: str, labels: Mapping[str, str]) -> ImageConfig:
+def config(title: str, labels: Mapping[str, str], created: int) -> ImageConfig:
     """Return how the image starts: the runtime, as a numeric user of group 0, on port 8080."""
     return ImageConfig(
         entrypoint=("/usr/bin/python3", "-m", "nbslim.runtime"),
@@ -49,6 +49,7 @@ def config(title: str, labels: Mapping[str, str]) -> ImageConfig:
         working_dir="/app/model",
         ports=(8080,),
         labels={"org.opencontainers.image.title": title, **labels},
+        created=created,
     )
 
 
@@ -84,11 +85,13 @@ def assemble(parts: Parts, draft: Draft, chosen: Selection, tree: Path) -> Enclo
     return enclose(tree)
 
 
-def record(draft: Draft, tree: Path) -> None:
-    """Write the RECORD of each distribution, of the files that `tree` has."""
+def record(draft: Draft, tree: Path, changed: Collection[str] | None = None) -> None:
+    """Write the RECORD of each distribution, or of those whose files `changed`, of the files that `tree` has."""
+    chosen = set(draft.distributions) if changed is None else {draft.owners.get(path) for path in changed}
     for folder in (DISTRIBUTIONS, RUNTIME):
         start = len(folder) + 1
-        of_it = {info: files for info, files in draft.distributions.items() if info.startswith(f"{folder}/")}
+        inside = {info for info in chosen if info and info.startswith(f"{folder}/")}
+        of_it = {info: draft.distributions[info] for info in sorted(inside)}
         write_records(
             tree / folder, {info[start:]: [path[start:] for path in files] for info, files in of_it.items()}
         )

@@ -13,16 +13,20 @@ import contextlib
 import copy
 import dis
 import io
+import itertools
 import json
 import os
+import pickle
 import sys
 import traceback
 import types
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import cloudpickle
+from cloudpickle.cloudpickle import _DYNAMIC_CLASS_TRACKER_BY_CLASS, _DYNAMIC_CLASS_TRACKER_BY_ID
 from nbslim.runtime.effects import Effect
 from nbslim.runtime.encode import EncodeError, encode
 from nbslim.runtime.scoring import EntryPoints, score
@@ -158,7 +162,8 @@ class Pickler(cloudpickle.CloudPickler):  # type: ignore[misc]  # it has no type
     """Makes strings of the annotations of what the notebook defines, wherever it lies: they keep nothing alive then.
 
     A pickled function or class carries the values of its annotations, and loading it would import their modules.
-    The environment's variables are those of the process that loads, and never written down.
+    The environment's variables are those of the process that loads, and never written down. Nothing that is another
+    one in each process is written down either, or no two runs of a notebook would be one image.
     """
 
     def reducer_override(self, value: Any) -> Any:
@@ -167,7 +172,45 @@ class Pickler(cloudpickle.CloudPickler):  # type: ignore[misc]  # it has no type
             return getattr, (os, "environ")
         if _is_own_function(value) or _is_plain_class(value):
             value.__annotations__ = _as_strings(value.__annotations__)
-        return super().reducer_override(value)
+        if isinstance(value, (type, TypeVar)) and value.__module__ == "__main__":
+            _identify(value)
+        reduced = super().reducer_override(value)
+        plain = reduced is NotImplemented and type(value) not in self.dispatch_table
+        return _without_addresses(value) if plain else reduced
+
+
+def _identify(kind: Any) -> None:
+    """Give a class of the notebook the same identifier in each run, before cloudpickle draws one at random."""
+    if kind in _DYNAMIC_CLASS_TRACKER_BY_CLASS:
+        return
+    name = getattr(kind, "__qualname__", kind.__name__)
+    identifiers = (uuid.uuid5(uuid.NAMESPACE_OID, f"{name} {number}").hex for number in itertools.count())
+    free = next(one for one in identifiers if one not in _DYNAMIC_CLASS_TRACKER_BY_ID)
+    _DYNAMIC_CLASS_TRACKER_BY_CLASS[kind] = free
+    _DYNAMIC_CLASS_TRACKER_BY_ID[free] = kind
+
+
+def _without_addresses(value: Any) -> Any:
+    """Reduce an object that keeps the address of what another of its attributes holds, with 0 in its place.
+
+    In the process that loads it, nothing has that address.
+    """
+    if not _addresses(getattr(value, "__dict__", None)):
+        return NotImplemented
+    reduced = value.__reduce_ex__(pickle.HIGHEST_PROTOCOL)
+    if not isinstance(reduced, tuple) or not (names := _addresses(next(iter(reduced[2:]), None))):
+        return reduced
+    function, arguments, state, *rest = reduced
+    return function, arguments, {**state, **dict.fromkeys(names, 0)}, *rest
+
+
+def _addresses(state: Any) -> list[str]:
+    """Return the names in `state` that end in `id` and hold the address of what another one holds."""
+    if not isinstance(state, dict):
+        return []
+    named = [name for name, kept in state.items() if str(name).endswith("id") and type(kept) is int]
+    held = {id(kept) for kept in state.values()} if named else set()
+    return [name for name in named if state[name] in held]
 
 
 def _as_strings(annotations: Mapping[str, Any]) -> dict[str, str]:

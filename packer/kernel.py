@@ -17,6 +17,7 @@ from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import DeadKernelError
 from nbclient.util import run_sync
+from nbslim.packer.enclosure import with_fixed_addresses
 from nbslim.packer.errors import ExecutionError
 from nbslim.packer.launch import launching
 from nbslim.packer.stage import Stage
@@ -93,7 +94,8 @@ def start_kernel(
     manager = _StageKernelManager(
         transport="ipc", ip=str(workspace.sockets / "kernel"), connection_file=str(connection)
     )
-    manager.argv = stage.command(command, folder=workspace.work, readable=readable, network=network)
+    started = stage.command(command, folder=workspace.work, readable=readable, network=network)
+    manager.argv = with_fixed_addresses(started)
     log = workspace.folder / "kernel.log"
     with log.open("wb") as output:
         client = None

@@ -55,8 +55,7 @@ def pack_key(executed: str, options: Options) -> str:
     """Return the key of a whole pack, given that of its executed notebook."""
     chosen = {name: _value(value) for name, value in vars(options).items() if name not in _ELSEWHERE}
     system = [_state(Path(path)) for path in ("/etc/ld.so.cache", *BUNDLES)]
-    written = (os.environ.get("SOURCE_DATE_EPOCH"), zlib.ZLIB_RUNTIME_VERSION)
-    return key_of(executed, chosen, reference_of(options), system, written)
+    return key_of(executed, chosen, reference_of(options), system, zlib.ZLIB_RUNTIME_VERSION)
 
 
 def _tools(cache: Path) -> object:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 # 2000-01-01: a time that zip files can hold too, unlike 0.
 _MODIFIED = 946684800
+_LAST = 253402300799  # the end of the year 9999
 
 _BUFFER = 1 << 20
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
@@ -42,8 +43,17 @@ class Layer:
 
 
 def source_date() -> int:
-    """Seconds since 1970 that stand for "now" in an image: `SOURCE_DATE_EPOCH`, or else 0."""
-    return int(os.environ.get("SOURCE_DATE_EPOCH") or 0)
+    """Seconds since 1970 that stand for "now" in an image: `SOURCE_DATE_EPOCH`, or else 0.
+
+    Raise BuildError for what is no such number.
+    """
+    text = os.environ.get("SOURCE_DATE_EPOCH") or "0"
+    if not (text.isascii() and text.isdigit() and len(text) <= len(str(_LAST)) and int(text) <= _LAST):
+        message = f"SOURCE_DATE_EPOCH: {text!r} is not a number of seconds since 1970"
+        raise BuildError(
+            message, hint=f"give a whole number from 0 to {_LAST}, such as $(date +%s), or unset it"
+        )
+    return int(text)
 
 
 @dataclass(frozen=True)
@@ -56,7 +66,7 @@ class ImageConfig:
     working_dir: str = "/"
     ports: tuple[int, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
-    created: int = field(default_factory=source_date)
+    created: int = 0
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from nbslim.packer.oci import source_date
 
 PACKAGES, MODULES = "packages", "modules"
 
@@ -62,3 +64,5 @@ class Options:
     goal: Goal = GOAL
     anew: bool = False
     """Whether everything is done again, whatever is remembered of it."""
+    created: int = field(default_factory=source_date)
+    """What the image says when it was made, in seconds since 1970."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 from collections.abc import Callable
@@ -11,12 +12,13 @@ from pathlib import Path
 
 from nbslim.analyzer import Analysis, Installed, ServingEffect, to_json
 from nbslim.packer import buildah
-from nbslim.packer.again import entry_of
-from nbslim.packer.bundle import LocalModules, add_data, leave_bundle, write_manifest
+from nbslim.packer.again import entry_of, receipt_before
+from nbslim.packer.bundle import LocalModules, add_data, files_naming, leave_bundle, write_manifest
 from nbslim.packer.cache import running, used
 from nbslim.packer.distributions import total_bytes
 from nbslim.packer.draft import Parts
 from nbslim.packer.effects import made_again
+from nbslim.packer.elf import remembering_elves
 from nbslim.packer.environments import (
     Environment,
     RequirementsError,
@@ -29,7 +31,7 @@ from nbslim.packer.executed import read_bundle, run_notebook, settled_closure
 from nbslim.packer.folder import copy_folder
 from nbslim.packer.image import ACCELERATOR, LAYERS, config
 from nbslim.packer.interpreter import Interpreter, assemble_interpreter, describe
-from nbslim.packer.keys import notebook_key, pack_key
+from nbslim.packer.keys import notebook_key
 from nbslim.packer.libraries import inside
 from nbslim.packer.notebooks import recall_notebook, remember_notebook, set_aside
 from nbslim.packer.oci import WrittenImage, write_archive
@@ -40,6 +42,7 @@ from nbslim.packer.pins import check_pins
 from nbslim.packer.prepare import Plan, decided, install, installed_in, located, plan, settled
 from nbslim.packer.receipt import Clock, Receipt
 from nbslim.packer.reference import Reference, serve_in_full
+from nbslim.packer.removed import module_names
 from nbslim.packer.replay import Expected
 from nbslim.packer.slim import Ladder, Slimmed, slim
 from nbslim.packer.stage import Stage, open_stage
@@ -69,11 +72,16 @@ def pack(options: Options, *, log: Log) -> Receipt:
         found = plan(options.notebook, options.python)
     with (
         running(cache),
+        remembering_elves(cache / "elf.json"),
         open_workspace(cache) as workspace,
         open_stage(engine, workspace, cache, isolation=options.isolation, base=options.base) as stage,
     ):
         with clock.step("environment"):
             job = _prepare(options, engine, found, workspace, stage, cache)
+        if options.base and not options.anew:
+            before = receipt_before(job.key, options, engine, cache=cache, clock=clock, log=log)
+            if before:
+                return before
         with clock.step("notebook"):
             execution, known = _executed(job)
         with clock.step("slim"):
@@ -88,7 +96,7 @@ def pack(options: Options, *, log: Log) -> Receipt:
             leave_bundle(workspace.bundle, options.bundle)
         cached = {"environment": job.environment.cached, "notebook": known is not None, "pack": False}
         receipt = _receipt(job, execution, slimmed, sizes=sizes, image=image, clock=clock, cached=cached)
-        remember_pack(entry_of(pack_key(job.key, options), cache), receipt, job.archive, workspace.bundle)
+        remember_pack(entry_of(job.key, options, cache), receipt, job.archive, workspace.bundle)
         return receipt
 
 
@@ -135,7 +143,7 @@ def _prepare(
     options: Options, engine: Engine, found: Plan, workspace: Workspace, stage: Stage, cache: Path
 ) -> _Job:
     tools = stage.tools
-    python = tools.find(found.version)
+    python = tools.find(found.python)
     environment = install(found, python, tools, anew=options.anew)
     runtime = make_runtime(python, runtime_requirements(), cache=tools.cache, run=tools.uv, anew=options.anew)
     made = (environment.folder, runtime)
@@ -203,6 +211,7 @@ def _slim(job: _Job, execution: Execution, known: Reference | None) -> tuple[Sli
     opened = settled_closure(closure, installed, pickled).files
     add_data(workspace.bundle, workspace.work, [need.name for need in opened])
 
+    @functools.cache
     def analyse(added: frozenset[str]) -> Analysis:
         analysis = settled(job.found, settled_closure(closure, installed, pickled, added), installed)
         _finish_bundle(job, analysis)
@@ -218,7 +227,7 @@ def _slim(job: _Job, execution: Execution, known: Reference | None) -> tuple[Sli
             job.options.goal,
             measure=lambda: reference.result()[0],
             roots=frozenset(pickled.modules),
-            full=_full_folders(job),
+            full=_all_modules(job),
             analyse=analyse,
             add_local=local.add,
         )
@@ -247,11 +256,12 @@ def _reference(job: _Job, known: Reference | None) -> Reference:
     )
 
 
-def _full_folders(job: _Job) -> tuple[Path, ...]:
-    """Return the folders of modules that the notebook could import from."""
+def _all_modules(job: _Job) -> frozenset[str]:
+    """Return the modules that the notebook could import."""
     root, interpreter = job.stage.tools.root, job.interpreter
     folders = (interpreter.stdlib, *([interpreter.dynload] if interpreter.dynload else ()))
-    return (job.environment.site_packages, *(inside(root, folder) for folder in folders))
+    places = (job.environment.site_packages, *(inside(root, folder) for folder in folders))
+    return frozenset().union(*map(module_names, places))
 
 
 def _finish_bundle(job: _Job, analysis: Analysis) -> None:
@@ -293,7 +303,7 @@ def _write(job: _Job, slimmed: Slimmed) -> WrittenImage:
     image = write_archive(
         job.workspace.tree,
         LAYERS,
-        config(image_name(job.options.notebook), labels),
+        config(image_name(job.options.notebook), labels, job.options.created),
         reference=job.reference,
         output=job.archive,
         blobs=job.cache / "layers",
@@ -343,12 +353,21 @@ def _receipt(
         seconds=clock.seconds,
         cached=cached,
         layers=[asdict(layer) for layer in image.layers],
-        warnings=(*job.environment.warnings, *analysis.warnings, *_doubts(execution), *slimmed.warnings),
+        warnings=(
+            *job.environment.warnings,
+            *analysis.warnings,
+            *_doubts(job, execution),
+            *slimmed.warnings,
+        ),
     )
 
 
-def _doubts(execution: Execution) -> tuple[str, ...]:
+def _doubts(job: _Job, execution: Execution) -> tuple[str, ...]:
     doubts = [f"{reason}; it is not replayed" for reason in execution.unusable]
+    doubts += [
+        f"{name} holds a path of the folder in which the notebook ran: no image has it, and no two runs are one image"
+        for name in files_naming(job.workspace.bundle, job.workspace.folder)
+    ]
     if execution.unstable:
         counted = f"{execution.unstable} samples got two answers from the notebook itself"
         doubts.append(f"{counted}; they are not compared")

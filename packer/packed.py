@@ -18,7 +18,7 @@ from nbslim.packer.options import Options
 from nbslim.packer.receipt import Receipt
 from nbslim.packer.target import Engine, wanted_archive
 
-_RECEIPT, _BUNDLE, _DOCUMENTS = "receipt.json", "bundle", "documents.json"
+_RECEIPT, _BUNDLE, _DOCUMENTS, _LEFT = "receipt.json", "bundle", "documents.json", "left.json"
 
 
 def remember_pack(entry: Path, receipt: Receipt, archive: Path, bundle: Path) -> None:
@@ -34,6 +34,7 @@ def remember_pack(entry: Path, receipt: Receipt, archive: Path, bundle: Path) ->
         )
         (aside / _DOCUMENTS).write_text(json.dumps(documents))
         (aside / _RECEIPT).write_text(json.dumps(asdict(receipt)))
+        (aside / _LEFT).write_text(json.dumps(_state(archive)))
 
     complete(entry, make, anew=True)
 
@@ -52,24 +53,40 @@ def recall_pack(entry: Path, options: Options, engine: Engine, *, cache: Path) -
         except (OSError, ValueError, TypeError):
             return None
         archive = wanted_archive(options, engine)
-        if not _left_again(receipt, documents, archive, engine, cache=cache):
+        if archive and not _is_left(entry, archive):
+            if not rewrite_archive(documents, receipt.layers, blobs=cache / "layers", output=archive):
+                return None
+            (entry / _LEFT).write_text(json.dumps(_state(archive)))
+        if engine == "buildah" and not _is_loaded(receipt, documents, archive, cache=cache):
             return None
         if options.bundle:
             leave_bundle(entry / _BUNDLE, options.bundle)
     return receipt.again(archive)
 
 
-def _left_again(
-    receipt: Receipt, documents: Mapping[str, str], archive: Path | None, engine: Engine, *, cache: Path
-) -> bool:
-    blobs = cache / "layers"
-    if archive and not rewrite_archive(documents, receipt.layers, blobs=blobs, output=archive):
+def _is_left(entry: Path, archive: Path) -> bool:
+    """Whether the archive that this pack left last is there, and nobody wrote to it since."""
+    try:
+        left: list[object] = json.loads((entry / _LEFT).read_text())
+    except (OSError, ValueError):
         return False
-    if engine == "oci" or buildah.digest_of(receipt.reference) == receipt.digest:
+    return archive.is_file() and _state(archive) == left
+
+
+def _state(archive: Path) -> list[object]:
+    status = archive.stat()
+    return [str(archive), status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns]
+
+
+def _is_loaded(receipt: Receipt, documents: Mapping[str, str], archive: Path | None, *, cache: Path) -> bool:
+    """Load the image into buildah's storage unless it is there; False where a layer is gone."""
+    if buildah.digest_of(receipt.reference) == receipt.digest:
         return True
     with tempfile.TemporaryDirectory(prefix="nbslim-") as folder:
         pulled = archive or Path(folder, "image.oci.tar")
-        if not (archive or rewrite_archive(documents, receipt.layers, blobs=blobs, output=pulled)):
+        if not archive and not rewrite_archive(
+            documents, receipt.layers, blobs=cache / "layers", output=pulled
+        ):
             return False
         buildah.pull_archive(pulled, receipt.reference)
     return True

@@ -30,7 +30,7 @@ from nbslim.analyzer import (
 )
 from nbslim.packer.cache import running
 from nbslim.packer.environments import Environment, RequirementsError, cache_folder, make_environment
-from nbslim.packer.pythons import Python
+from nbslim.packer.pythons import Python, find_python, is_path
 
 if TYPE_CHECKING:
     from nbslim.packer.tools import Tools
@@ -45,8 +45,10 @@ class Plan:
     notebook: Notebook
     closure: Closure
     requirements: Requirements
+    python: str
+    """The version or the path of the Python that the user, or else the notebook, names."""
     version: str
-    """Of the Python that the notebook, or else the user, names."""
+    """Of that Python."""
 
 
 def plan(path: Path, python: str | None = None, entries: Sequence[str] = ()) -> Plan:
@@ -60,7 +62,8 @@ def plan(path: Path, python: str | None = None, entries: Sequence[str] = ()) -> 
 
 def _planned(notebook: Notebook, closure: Closure, python: str | None) -> Plan:
     requirements = declared_requirements(notebook, _suggesting(notebook, closure))
-    return Plan(notebook, closure, requirements, _version(notebook, python))
+    named = _named(notebook, python)
+    return Plan(notebook, closure, requirements, named, _version(named))
 
 
 def _suggesting(notebook: Notebook, closure: Closure) -> frozenset[str]:
@@ -68,8 +71,12 @@ def _suggesting(notebook: Notebook, closure: Closure) -> frozenset[str]:
     return foreign_imports(notebook) | {module_of(need.name) for need in closure.metadata}
 
 
-def _version(notebook: Notebook, python: str | None) -> str:
+def _named(notebook: Notebook, python: str | None) -> str:
     return python or notebook.python or DEFAULT_PYTHON
+
+
+def _version(python: str) -> str:
+    return find_python(python).version if is_path(python) else python
 
 
 def install(found: Plan, python: Python, tools: Tools, *, anew: bool = False) -> Environment:
@@ -99,7 +106,7 @@ def analyze_notebook(
     from nbslim.packer.tools import Tools  # noqa: PLC0415 - an analysis without a new environment has no time for it
 
     found, tools = plan(path, python, entries), Tools(cache_folder(os.environ))
-    interpreter = tools.find(found.version)
+    interpreter = tools.find(found.python)
     count = len(found.requirements.specifiers)
     log(f"{path.name}: resolving {count} requirements for Python {interpreter.version}")
     with running(tools.cache):
@@ -117,7 +124,7 @@ def analyze_in(
     """
     existing = find_environment(environment)
     notebook = read_notebook(path)
-    version = _version(notebook, python or existing.python)
+    version = _version(_named(notebook, python or existing.python))
     installed = read_installed(existing.site_packages, python=version)
     found = _planned(notebook, _closure(notebook, installed, entries), version)
     return settled(found, found.closure, installed)

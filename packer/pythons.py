@@ -56,13 +56,14 @@ class _Candidate:
 def find_python(
     version: str, *, environ: Mapping[str, str] = os.environ, system: Sequence[Path] = SYSTEM
 ) -> Python:
-    """Return the newest installed interpreter of `version`, such as `3.11`, or exactly `3.11.7`.
+    """Return the newest installed interpreter of `version`, such as `3.11`, or exactly `3.11.7`, or at that path.
 
     Raises RequirementsError for a version that nbslim does not support or that is not installed.
     """
+    if is_path(version):
+        return _at(Path(version))
     if not re.fullmatch(r"\d+\.\d+(\.\d+)?", version) or _minor(version) not in SUPPORTED:
-        message = f"Python {version} is not supported, {SUPPORTED[0]} to {SUPPORTED[-1]} are"
-        raise RequirementsError(message, hint="choose another one with --python")
+        raise _unsupported(f"Python {version}")
     wanted = (c for c in _candidates(environ, system) if c.guess in {None, _minor(version)})
     matching = [python for python in _asked(wanted) if version in {python.version, python.minor}]
     if matching:
@@ -71,6 +72,28 @@ def find_python(
     found = ", ".join(dict.fromkeys(python.version for python in usable)) or "none that nbslim supports"
     message = f"Python {version} is not installed (found: {found})"
     raise RequirementsError(message, hint="install it, or choose another one with --python")
+
+
+def is_path(python: str) -> bool:
+    """Tell whether `python` names an interpreter by its path, and not by its version."""
+    return os.sep in python
+
+
+def _at(path: Path) -> Python:
+    python = _ask(_resolved(path) or path)
+    if python is None:
+        message = f"{path} is not a CPython that runs here"
+        raise RequirementsError(
+            message, hint="give --python an interpreter, such as /usr/bin/python3, or a version"
+        )
+    if python.minor not in SUPPORTED:
+        raise _unsupported(f"{path} is Python {python.version}, which")
+    return python
+
+
+def _unsupported(what: str) -> RequirementsError:
+    message = f"{what} is not supported, {SUPPORTED[0]} to {SUPPORTED[-1]} are"
+    return RequirementsError(message, hint="choose another one with --python")
 
 
 def installed_pythons(

@@ -4,30 +4,31 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from importlib.machinery import all_suffixes
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from nbslim.packer.layout import RUNTIME
 
 FILE = f"{RUNTIME}/removed.json"
 
-_SUFFIXES = sorted({*all_suffixes(), ".so", ".py", ".pyc"}, key=len, reverse=True)
+_SUFFIXES = (".py", ".pyc", ".so")
+"""Of sources, bytecode and extension modules, whatever stands before (`.cpython-311-x86_64-linux-gnu.so`)."""
 
 
 def write_removed(
     tree: Path,
     level: str,
-    full: Iterable[Path],
+    full: Collection[str],
     folders: Iterable[str],
     harmless: Mapping[str, Collection[str]],
 ) -> None:
-    """Write what the folders of modules `full` have and those of the tree (`folders`, relative to it) have not.
+    """Write which of the modules `full` are in none of the `folders` of the tree, relative to it.
 
     `harmless` are modules with those who asked for them in replay, and did without.
     """
     kept = {name for folder in folders for name in module_names(tree / folder)}
-    gone = {name for folder in full for name in module_names(folder)} - kept
+    gone = set(full) - kept
     modules: dict[str, list[str]] = {}
     for name in sorted(gone):
         parent, _, last = name.rpartition(".")
@@ -49,18 +50,22 @@ def _covers(name: str, gone: Collection[str]) -> list[str]:
     return [one for one in names if one in gone][:1]
 
 
-def module_names(folder: Path) -> Iterator[str]:
-    """Yield the names of all modules that can be imported from `folder`, with those of folders that hold any."""
-    named = set()
-    for place, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if name.isidentifier() and name != "__pycache__"]
-        package = os.path.relpath(place, folder).replace(os.sep, ".") if place != str(folder) else ""
-        for file in files:
-            suffix = next((suffix for suffix in _SUFFIXES if file.endswith(suffix)), None)
-            stem = file.removesuffix(suffix).partition(".")[0] if suffix else ""
-            if stem == "__init__":
-                named.add(package)
-            elif stem.isidentifier():
-                named.add(f"{package}.{stem}" if package else stem)
+def module_names(folder: Path) -> frozenset[str]:
+    """Return the names of all modules that can be imported from `folder`, with those of folders that hold any."""
+    named: set[str] = set()
+    _add_names(str(folder), "", named)
     parents = {name[:index] for name in named for index, char in enumerate(name) if char == "."}
-    yield from (named | parents) - {""}
+    return frozenset(named | parents) - {""}
+
+
+def _add_names(folder: str, package: str, named: set[str]) -> None:
+    prefix = f"{package}." if package else ""
+    with suppress(FileNotFoundError), os.scandir(folder) as entries:
+        for entry in entries:
+            stem, dot, rest = entry.name.partition(".")
+            if not stem.isidentifier() or stem == "__pycache__":
+                continue
+            if dot and f".{rest}".endswith(_SUFFIXES):
+                named.add(package if stem == "__init__" else prefix + stem)
+            elif not dot and entry.is_dir():
+                _add_names(entry.path, prefix + stem, named)

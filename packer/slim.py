@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nbslim.analyzer import Analysis, Installed
@@ -19,7 +19,7 @@ from nbslim.packer.reach import reached
 from nbslim.packer.removed import write_removed
 from nbslim.packer.replay import Expected, Replay, replay
 from nbslim.packer.trace import Trace, traced
-from nbslim.packer.try_without import Bench, Trial, harmless, try_without
+from nbslim.packer.try_without import Bench, Trial, harmless, slimmest
 from nbslim.packer.without import candidates, kept_modules
 
 ROUNDS = 8
@@ -57,8 +57,8 @@ class Ladder:
     """Gives what the full environment responds, perhaps after a while."""
     roots: frozenset[str]
     """Modules that the pickle names."""
-    full: tuple[Path, ...]
-    """The folders of modules in the full environment."""
+    full: frozenset[str]
+    """All modules of the full environment."""
     analyse: Callable[[frozenset[str]], Analysis]
     """Says which distributions serving needs, given modules that replay missed."""
     add_local: Callable[[str], bool]
@@ -148,25 +148,29 @@ def _draft(ladder: Ladder) -> Drafted:
 
 
 def _modules(ladder: Ladder, drafted: Drafted, first: Rung) -> Slimmed | Rung:
-    """Assemble what is reached, and try without what is optional. Returns the rung alone where it does not hold."""
+    """Assemble what is reached, without what is optional. Returns the rung alone where it does not hold."""
     draft, trace = drafted.draft, drafted.trace
     roots = ladder.roots | set(drafted.keep.modules)
 
     def choose(without: frozenset[str]) -> frozenset[str]:
         return reached(draft, trace, kept_modules(trace, roots, without), keep=drafted.keep.files)
 
-    files = choose(frozenset())
-    for cut in (_cuttable(drafted, files), frozenset[str]()):
-        rung = _rung(ladder, drafted, MODULES, Selection(files, trace.opened, cut))
-        if rung.replay.holds:
-            break
-    else:
-        return rung
-    bench = Bench(draft, ladder.tree, choose, lambda without: _checked(ladder, drafted, MODULES, without))
-    outcome = try_without(bench, candidates(draft, trace, roots), files, rung.replay)
-    _tell_removed(ladder, drafted, MODULES, outcome.without)
-    record(draft, ladder.tree)
+    def assembled(without: frozenset[str]) -> Replay:
+        files = choose(without)
+        chosen = Selection(files, trace.opened, cut=_cuttable(drafted, files))
+        return _rung(ladder, drafted, MODULES, chosen, without).replay
+
+    bench = Bench(
+        draft, ladder.tree, choose, assembled, lambda without: _checked(ladder, drafted, MODULES, without)
+    )
+    outcome = slimmest(bench, candidates(draft, trace, roots))
     last = Rung(MODULES, total_bytes([ladder.tree]), outcome.replay)
+    if not outcome.replay.holds:
+        return last
+    if any(not trial.holds for trial in outcome.trials):
+        _tell_removed(ladder, drafted, MODULES, outcome.without)
+        record(draft, ladder.tree)
+        last = replace(last, bytes=total_bytes([ladder.tree]))
     left_out = _left_out(draft, outcome.files)
     return Slimmed(MODULES, drafted, (first, last), outcome.trials, left_out, drafted.warnings)
 
@@ -196,9 +200,11 @@ def _rolled_back(ladder: Ladder, drafted: Drafted, tried: Sequence[Rung], why: s
     return _packages(ladder, drafted, tried, [f"level {PACKAGES} instead of {ladder.goal.level}: {why}"])
 
 
-def _rung(ladder: Ladder, drafted: Drafted, level: str, chosen: Selection) -> Rung:
+def _rung(
+    ladder: Ladder, drafted: Drafted, level: str, chosen: Selection, without: frozenset[str] = frozenset()
+) -> Rung:
     assemble(ladder.parts, drafted.draft, chosen, ladder.tree)
-    result = _checked(ladder, drafted, level, frozenset())
+    result = _checked(ladder, drafted, level, without)
     return Rung(level, total_bytes([ladder.tree]), result)
 
 

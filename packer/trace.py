@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -74,7 +75,6 @@ def _read(tree: Path, report: Mapping[str, Any]) -> Trace:
 
 
 def _relative(tree: Path, path: str) -> str | None:
-    """Return `path` relative to the tree; what lies in no tree (a pseudo file, or the host's) is None."""
-    inside = path.removeprefix(str(tree))
-    real = (tree / inside.lstrip("/")).resolve()
-    return str(real.relative_to(tree.resolve())) if real.is_relative_to(tree.resolve()) else None
+    """Return `path`, a real one, relative to the tree; what a tree cannot hold (a pseudo file) is None."""
+    inside = os.path.normpath(path.removeprefix(str(tree))).lstrip("/")
+    return None if inside.startswith(("..", "proc/", "dev/", "sys/")) else inside

@@ -33,17 +33,21 @@ class Trial:
 
 @dataclass(frozen=True)
 class Bench:
-    """Where experiments are made: `choose` says which files stay without some modules, `check` replays."""
+    """Where experiments are made: each function gets the modules that are left out."""
 
     draft: Draft
     tree: Path
     choose: Callable[[frozenset[str]], frozenset[str]]
+    """Says which files of the draft stay."""
+    assemble: Callable[[frozenset[str]], Replay]
+    """Assembles the tree anew, and replays in it."""
     check: Callable[[frozenset[str]], Replay]
+    """Replays in the tree as it is."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What stays after all experiments: files and modules that are left out, with the last replay that held."""
+    """What stays after all experiments: files, and modules that are left out, with the last replay that held."""
 
     files: frozenset[str]
     without: frozenset[str]
@@ -51,28 +55,33 @@ class Outcome:
     trials: tuple[Trial, ...]
 
 
-def try_without(bench: Bench, found: Sequence[Candidate], files: frozenset[str], replay: Replay) -> Outcome:
-    """Try without all candidates at once; where that changes an answer, without one after the other."""
-    outcome = Outcome(files, frozenset(), replay, ())
-    if not found:
-        return outcome
-    together = _tried(bench, outcome, found)
-    if together.trials[-1].holds or len(found) == 1:
-        return together
-    outcome = together
-    for candidate in found[: TRIALS - 1]:
-        outcome = _tried(bench, outcome, [candidate])
+def slimmest(bench: Bench, found: Sequence[Candidate]) -> Outcome:
+    """Assemble the tree without all candidates; where that changes an answer, take out one after the other.
+
+    The outcome's replay does not hold where it does not even with all of them.
+    """
+    none = frozenset[str]()
+    everything, trials = bench.choose(none), tuple[Trial, ...]()
+    if found:
+        without = none.union(*(one.modules for one in found))
+        files, replay = bench.choose(without), bench.assemble(without)
+        size = bench.draft.bytes(everything - files)
+        trials = (Trial(tuple(one.about for one in found), size, replay.problem),)
+        if replay.holds:
+            return Outcome(files, without, replay, trials)
+    outcome = Outcome(everything, none, bench.assemble(none), trials)
+    for candidate in found[: TRIALS - 1] if outcome.replay.holds and len(found) > 1 else ():
+        outcome = _tried(bench, outcome, candidate)
     return outcome
 
 
-def _tried(bench: Bench, before: Outcome, left_out: Sequence[Candidate]) -> Outcome:
-    without = before.without.union(*(one.modules for one in left_out))
-    files = bench.choose(without)
-    gone, aside = before.files - files, bench.tree.with_name("aside")
-    take_out(bench.tree, gone, aside)
+def _tried(bench: Bench, before: Outcome, candidate: Candidate) -> Outcome:
+    """Take the candidate out of the tree, and put it back where that changes an answer."""
+    without = before.without | candidate.modules
+    files, aside = bench.choose(without), bench.tree.with_name("aside")
+    take_out(bench.tree, before.files - files, aside)
     replay = bench.check(without)
-    about = tuple(one.about for one in left_out)
-    trial = Trial(about, bench.draft.bytes(gone), replay.problem)
+    trial = Trial((candidate.about,), bench.draft.bytes(before.files - files), replay.problem)
     if replay.holds:
         remove_tree(aside)
         return Outcome(files, without, replay, (*before.trials, trial))

@@ -1,7 +1,10 @@
-"""`make bench`: what analyze and pack take, as ratios of one run; first what takes a minute, then the packs.
+"""`make bench`: what nbslim takes and what its images take, as ratios of one run; what takes a minute comes first.
 
 ARGS=analyze              the analyzer alone
-ARGS=pack                 the packs alone
+ARGS=pack                 the steps of packing each example
+ARGS=again                packing once more, with a changed predictor and unchanged
+ARGS=touched              what part of each image serving touches
+ARGS=start-up             start to first answer and memory, beside the same environment unslimmed
 ARGS="shapes [NAME ...]"  what doubling does to notebooks of other shapes
 ARGS="profile NAME"       where the time goes with 2,000 cells of one shape
 """
@@ -13,6 +16,11 @@ import sys
 import closures
 import packs
 import start
+import startup
+import touched
+from examples import examples
+
+OF_IMAGES = {"pack": packs.table, "again": packs.again, "touched": touched.table, "start-up": startup.table}
 
 
 def analyze() -> None:
@@ -22,17 +30,25 @@ def analyze() -> None:
     closures.limits()
 
 
+def images(parts: list[str]) -> None:
+    """Pack the examples and measure `parts` of them."""
+    with examples() as packed:
+        for part in parts:
+            OF_IMAGES[part](packed)
+            print()
+
+
 def main(arguments: list[str]) -> None:
-    """Run one part, or the analyzer's and the packs."""
+    """Run one part, or the analyzer's and those of the images."""
     match arguments:
         case []:
             analyze()
             print()
-            packs.table()
+            images(list(OF_IMAGES))
         case ["analyze"]:
             analyze()
-        case ["pack"]:
-            packs.table()
+        case [part] if part in OF_IMAGES:
+            images([part])
         case ["shapes", *shapes]:
             closures.table(shapes)
         case ["profile", shape]:

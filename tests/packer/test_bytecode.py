@@ -8,6 +8,7 @@ import pytest
 from nbslim.packer.bytecode import place_bytecode
 from nbslim.packer.enclosure import enclose
 from nbslim.packer.interpreter import assemble_interpreter, describe
+from nbslim.packer.pythons import find_python, installed_pythons
 
 OWN = describe(sys.executable)
 
@@ -104,3 +105,18 @@ def test_many_sources_are_compiled_by_all_processors(library, place):
     for name in names:
         (library / name).write_text(f"x = {name!r}\n")
     assert files(place(*names)) == sorted(f"{name}c" for name in names)
+
+
+@pytest.mark.parametrize("version", ["3.9", "3.10", "3.11"])
+def test_cold_cache_compiles_to_the_same_bytes(version, tmp_path):
+    if version not in {python.minor for python in installed_pythons()}:
+        pytest.skip(f"Python {version} is not installed")
+    tree, interpreter = tmp_path / "tree", describe(str(find_python(version).executable))
+    assemble_interpreter(interpreter, tree)
+    found = set()
+    (tree / "module.py").write_text("def f(x): return x in {'a', 'b', 'c', 'd', None, 1.5}\n")
+    for number in range(6):
+        target, cache = tmp_path / f"target{number}", tmp_path / f"cache{number}"
+        place_bytecode(enclose(tree), ["module.py"], target, version=interpreter.version, cache=cache)
+        found.add((target / "module.pyc").read_bytes())
+    assert len(found) == 1

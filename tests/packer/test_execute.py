@@ -332,3 +332,45 @@ def test_modules_are_told_by_the_names_under_which_they_were_imported(run):
     cell = "import sys\nsys.path.append('.')\nopen('kit.py', 'w').write('x = 1')\nimport os.path, kit\n" + OK
     execution, _, _ = run(cell)
     assert execution.local_modules == {"kit": "kit.py"}
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        pytest.param("class Kept:\n    def f(self): return 1", id="class"),
+        pytest.param("def make():\n    class A: pass\n    return A\nKept = [make(), make()]", id="same name"),
+        pytest.param("import enum\nclass Kept(enum.Enum):\n    RED = 1", id="enumeration"),
+        pytest.param(
+            "import dataclasses\n@dataclasses.dataclass\nclass Kept:\n    x: int = 1", id="dataclass"
+        ),
+        pytest.param("import collections\nKept = collections.namedtuple('Kept', 'a b')", id="named tuple"),
+        pytest.param(
+            "import typing\nT = typing.TypeVar('T')\nclass Kept(typing.Generic[T]): pass", id="generic"
+        ),
+        pytest.param("Kept = {'a', 'b', 'c', ('d', 1)}", id="set of texts"),
+        pytest.param("Kept = {None, 'a', 1, ..., (None, 1)}", id="set with None"),
+        pytest.param(
+            "class W:\n    def __init__(self):\n        self.words = ['a']; self.words_id = id(self.words)\nKept = W()",
+            id="address",
+        ),
+    ],
+)
+def test_two_runs_pickle_to_the_same_bytes(run, cell):
+    predictor = "def predictor(x):\n    return Kept is None"
+    first, second = (run(cell, predictor)[2] for _ in range(2))
+    assert first == second
+
+
+def test_number_that_is_no_address_is_kept(run):
+    cells = [
+        "class User:\n    def __init__(self):\n        self.user_id = 40_000_000; self.none = None\nuser = User()"
+    ]
+    _, samples, pickled = run(*cells, "def predictor(x):\n    return user.user_id + x", "samples = [2]")
+    assert samples == ({"input": 2, "answer": 40_000_002},)
+    assert pickle.loads(pickled)["predictor"](2) == 40_000_002
+
+
+def test_classes_of_one_name_stay_apart(run):
+    make = "def make(n):\n    class A:\n        number = n\n    return A\none, two = make(1), make(2)"
+    _, _, pickled = run(make, "def predictor(x):\n    return [one.number, two.number, one is two]")
+    assert pickle.loads(pickled)["predictor"](0) == [1, 2, False]

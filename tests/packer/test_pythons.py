@@ -130,6 +130,27 @@ def test_missing_version_lists_what_is_installed():
     assert caught.value.exit_code == 4
 
 
+def test_interpreter_is_found_at_its_path(tmp_path):
+    venv.create(tmp_path / "linked", symlinks=True)
+    for path in (REAL, tmp_path / "linked/bin/python"):
+        assert find_python(str(path), environ={"PATH": ""}, system=()).executable == REAL
+
+
+@pytest.mark.parametrize("name", ["missing/python3", "python3"])
+def test_path_without_an_interpreter_is_named(tmp_path, name):
+    (tmp_path / "python3").write_text("#!/bin/sh\necho hello\n")
+    (tmp_path / "python3").chmod(0o755)
+    with pytest.raises(RequirementsError, match="python3 is not a CPython that runs here") as caught:
+        find_python(str(tmp_path / name))
+    assert "--python" in caught.value.hint
+
+
+def test_unsupported_interpreter_at_a_path_is_refused(tmp_path):
+    old = impostor(tmp_path / "bin/python3", "3.8.1")
+    with pytest.raises(RequirementsError, match=r"python3 is Python 3\.8\.1, which is not supported"):
+        find_python(str(old))
+
+
 @pytest.mark.parametrize("version", ["3.8", "3.14", "2.7.18", "3", "three", "3.11; rm"])
 def test_unsupported_version_names_the_supported(version):
     with pytest.raises(RequirementsError, match=r"3\.9 to 3\.13"):
