@@ -17,8 +17,9 @@ def summary(receipt: Receipt) -> str:
         f"level: {receipt.level} ({_ladder(receipt)}); compressed: {_mb(sizes['compressed'])}",
         f"kept: {', '.join(kept) or 'no distribution besides the runtime'}",
         f"dropped: {len(receipt.dropped)} distributions{_tried(receipt)}",
-        f"verified: {verified['equal']} of {verified['samples']} samples and {verified['requests']} requests, "
-        f"by {verified['method']}; they ran {verified['lines_entered']} of {verified['lines']} lines of your functions",
+        f"verified: {verified['equal']} of {verified['samples']} samples and {verified['requests']} requests, by "
+        + verified["method"],
+        f"these ran {verified['lines_entered']} of {verified['lines']} lines of your functions",
         *_remembered(receipt),
         *(f"warning: {warning}" for warning in receipt.warnings),
     ]
@@ -28,7 +29,10 @@ def summary(receipt: Receipt) -> str:
 
 
 def _ladder(receipt: Receipt) -> str:
-    rungs = (f"{rung['level']} {_mb(rung['bytes'])}{' rolled back' * bool(rung['problem'])}" for rung in receipt.ladder)
+    rungs = (
+        f"{rung['level']} {_mb(rung['bytes'])}{' rolled back' * bool(rung['problem'])}"
+        for rung in receipt.ladder
+    )
     return ", ".join(rungs)
 
 
