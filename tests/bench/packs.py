@@ -90,9 +90,8 @@ def pack_seconds(case: Path, folder: Path) -> dict[str, float]:
     whole = time.monotonic() - start
     assert result.returncode == 0, result.stderr
     receipt = json.loads(result.stdout)
-    steps = (
-        {} if receipt["cached"]["pack"] else receipt["seconds"]
-    )  # a remembered receipt tells of the first time
+    # A remembered receipt tells what the first pack took.
+    steps = {} if receipt["cached"]["pack"] else receipt["seconds"]
     return {"pack": whole, "beyond": whole - steps.get("notebook", 0), **steps}
 
 
