@@ -73,10 +73,10 @@ def _whole(draft: Draft, found: Collection[str]) -> Iterator[str]:
 
 
 def _alternatives(draft: Draft, found: Collection[str]) -> Iterator[str]:
-    """Yield the libraries that another processor would load in place of those that are kept."""
+    """Yield the libraries that another processor would load in place of those that are kept, plain ones among them."""
     kept = {_without_hardware(path) for path in found if SHARED.search(path)}
     for path in draft.files:
-        if SHARED.search(path) and _HARDWARE.search(path) and _without_hardware(path) in kept:
+        if SHARED.search(path) and _without_hardware(path) in kept:
             yield path
 
 
