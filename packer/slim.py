@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from nbslim.analyzer import Analysis, Installed
@@ -16,6 +17,7 @@ from nbslim.packer.keep import Kept, for_gpu, name_of, wanted
 from nbslim.packer.layout import DISTRIBUTIONS, MODEL, RUNTIME
 from nbslim.packer.options import MODULES, PACKAGES, Goal
 from nbslim.packer.reach import reached, shown
+from nbslim.packer.receipt import Clock
 from nbslim.packer.removed import write_removed
 from nbslim.packer.replay import Expected, Replay, replay
 from nbslim.packer.trace import Trace, traced
@@ -53,6 +55,7 @@ class Ladder:
     installed: Installed
     tree: Path
     goal: Goal
+    clock: Clock
     measure: Callable[[], Expected]
     """Gives what the full environment responds, perhaps after a while."""
     roots: frozenset[str]
@@ -125,14 +128,18 @@ def slim(ladder: Ladder) -> Slimmed:
 
 def _draft(ladder: Ladder) -> Drafted:
     """Assemble the draft until replay misses no module in it."""
-    added: frozenset[str] = frozenset()
+    added = _wanted_besides(ladder)
     warnings = list[str]()
     for _ in range(ROUNDS):
         analysis = ladder.analyse(added)
         names = {distribution.name for distribution in analysis.serving}
-        draft = lay_draft(ladder.parts, names, ladder.draft)
-        keep = wanted(draft, ladder.goal.keep, accelerator=ladder.goal.accelerator is not None)
-        result, trace = traced(enclose(draft.tree), ENVIRONMENT, ladder.measure(), keep.modules)
+        with ladder.clock.step("draft"):
+            draft = lay_draft(ladder.parts, names, ladder.draft)
+            keep = wanted(draft, ladder.goal.keep, accelerator=ladder.goal.accelerator is not None)
+        with ladder.clock.step("reference"):
+            expected = ladder.measure()
+        with ladder.clock.step("trace"):
+            result, trace = traced(enclose(draft.tree), ENVIRONMENT, expected, keep.modules)
         if result.holds and trace:
             return Drafted(draft, analysis, result, trace, keep, tuple(warnings))
         missing = result.missing_module
@@ -147,13 +154,22 @@ def _draft(ladder: Ladder) -> Drafted:
     raise _changed(analysis, result)
 
 
+def _wanted_besides(ladder: Ladder) -> frozenset[str]:
+    """Return the modules that the user wants kept of distributions that serving does not need."""
+    serving = {distribution.name for distribution in ladder.analyse(frozenset()).serving}
+    named = {name for name in ladder.full for pattern in ladder.goal.keep if fnmatchcase(name, pattern)}
+    owners = {name: ladder.installed.owner(name) for name in named}
+    return frozenset(name for name, owner in owners.items() if owner and owner not in serving)
+
+
 def _modules(ladder: Ladder, drafted: Drafted, first: Rung) -> Slimmed | Rung:
     """Assemble what is reached, without what is optional. Returns the rung alone where it does not hold."""
     draft, trace = drafted.draft, drafted.trace
     roots = ladder.roots | set(drafted.keep.modules)
 
     def choose(without: frozenset[str]) -> frozenset[str]:
-        return reached(draft, trace, kept_modules(trace, roots, without), keep=drafted.keep.files)
+        with ladder.clock.step("reach"):
+            return reached(draft, trace, kept_modules(trace, roots, without), keep=drafted.keep.files)
 
     def assembled(without: frozenset[str]) -> Replay:
         files = choose(without)
@@ -163,7 +179,9 @@ def _modules(ladder: Ladder, drafted: Drafted, first: Rung) -> Slimmed | Rung:
     bench = Bench(
         draft, ladder.tree, choose, assembled, lambda without: _checked(ladder, drafted, MODULES, without)
     )
-    outcome = slimmest(bench, candidates(draft, trace, roots))
+    with ladder.clock.step("reach"):
+        found = candidates(draft, trace, roots)
+    outcome = slimmest(bench, found)
     last = Rung(MODULES, total_bytes([ladder.tree]), outcome.replay)
     if not outcome.replay.holds:
         return last
@@ -203,7 +221,8 @@ def _rolled_back(ladder: Ladder, drafted: Drafted, tried: Sequence[Rung], why: s
 def _rung(
     ladder: Ladder, drafted: Drafted, level: str, chosen: Selection, without: frozenset[str] = frozenset()
 ) -> Rung:
-    assemble(ladder.parts, drafted.draft, chosen, ladder.tree)
+    with ladder.clock.step("assemble"):
+        assemble(ladder.parts, drafted.draft, chosen, ladder.tree)
     result = _checked(ladder, drafted, level, without)
     return Rung(level, total_bytes([ladder.tree]), result)
 
@@ -211,7 +230,8 @@ def _rung(
 def _checked(ladder: Ladder, drafted: Drafted, level: str, without: frozenset[str]) -> Replay:
     """Replay in the tree, in which the modules `without` are left out."""
     _tell_removed(ladder, drafted, level, without)
-    return replay(enclose(ladder.tree), ENVIRONMENT, ladder.measure())
+    with ladder.clock.step("replay"):
+        return replay(enclose(ladder.tree), ENVIRONMENT, ladder.measure())
 
 
 def _tell_removed(ladder: Ladder, drafted: Drafted, level: str, without: frozenset[str]) -> None:
