@@ -43,6 +43,13 @@ def reached(
     return frozenset(found & draft.files)
 
 
+def shown(draft: Draft, trace: Trace) -> frozenset[str]:
+    """Return the sources that serving sees as such: those that it opens, and those in folders that it lists."""
+    listed = _listed(draft, trace)
+    beside = {path for path in draft.files if path.endswith(".py") and path.rpartition("/")[0] in listed}
+    return trace.opened | beside
+
+
 def _gone(draft: Draft, trace: Trace, kept: Collection[str]) -> set[str | None]:
     """Return the distributions of which the trace has modules, and none is kept."""
     had = {draft.owners[path] for path in trace.modules.values() if path in draft.owners}

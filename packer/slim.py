@@ -16,7 +16,7 @@ from nbslim.packer.image import ENVIRONMENT, Selection, assemble, record
 from nbslim.packer.keep import Kept, for_gpu, name_of, wanted
 from nbslim.packer.layout import DISTRIBUTIONS, MODEL, RUNTIME
 from nbslim.packer.options import MODULES, PACKAGES, Goal
-from nbslim.packer.reach import reached
+from nbslim.packer.reach import reached, shown
 from nbslim.packer.receipt import Clock
 from nbslim.packer.removed import write_removed
 from nbslim.packer.replay import Expected, Replay, replay
@@ -173,7 +173,7 @@ def _modules(ladder: Ladder, drafted: Drafted, first: Rung) -> Slimmed | Rung:
 
     def assembled(without: frozenset[str]) -> Replay:
         files = choose(without)
-        chosen = Selection(files, trace.opened, cut=_cuttable(drafted, files))
+        chosen = Selection(files, shown(draft, trace), cut=_cuttable(drafted, files))
         return _rung(ladder, drafted, MODULES, chosen, without).replay
 
     bench = Bench(

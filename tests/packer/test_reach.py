@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 from drafts import PYTHON, build_library, draft_of, lay_files, lay_python, trace_of
-from nbslim.packer.reach import reached
+from nbslim.packer.reach import reached, shown
 
 pytestmark = pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
 LIB = "app/lib"
@@ -53,6 +53,13 @@ def test_folder_that_was_listed_stays_but_not_what_lies_deeper(tree):
     lay_files(tree, *(f"{LIB}/{path}" for path in files))
     trace = trace_of({}, listed=frozenset({f"{LIB}/p/plugins", LIB}))
     assert stays(draft_of(tree), trace) == {"p/plugins/one.txt", "p/plugins/two.txt"}
+
+
+def test_sources_are_shown_where_they_are_opened_or_their_folder_is_listed(tree):
+    files = ("p/opened.py", "p/other.py", "p/plugins/one.py", "p/plugins/deep/two.py")
+    lay_files(tree, *(f"{LIB}/{path}" for path in files))
+    trace = trace_of({}, opened=frozenset({f"{LIB}/p/opened.py"}), listed=frozenset({f"{LIB}/p/plugins"}))
+    assert shown(draft_of(tree), trace) == {f"{LIB}/p/opened.py", f"{LIB}/p/plugins/one.py"}
 
 
 def test_what_only_a_distribution_opened_that_is_left_out_goes_with_it(tree):
