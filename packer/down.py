@@ -14,6 +14,7 @@ from nbslim.packer.environments import RequirementsError, runtime_requirements
 from nbslim.packer.execute import Execution
 from nbslim.packer.executed import read_bundle, settled_closure
 from nbslim.packer.job import Job, readable
+from nbslim.packer.ladder import Ladder, Slimmed
 from nbslim.packer.libraries import inside
 from nbslim.packer.own import place_own_runtime
 from nbslim.packer.pins import check_pins
@@ -21,7 +22,7 @@ from nbslim.packer.prepare import located, settled
 from nbslim.packer.reference import Reference, serve_in_full
 from nbslim.packer.removed import module_names
 from nbslim.packer.replay import Expected
-from nbslim.packer.slim import Ladder, Slimmed, slim
+from nbslim.packer.slim import slim
 from nbslim.packer.target import image_name
 
 

@@ -14,6 +14,7 @@ from nbslim.packer.elf import remembering_elves
 from nbslim.packer.environments import cache_folder
 from nbslim.packer.image import ACCELERATOR, LAYERS, config
 from nbslim.packer.job import Job, prepare_job
+from nbslim.packer.ladder import Slimmed
 from nbslim.packer.notebooks import remember_notebook
 from nbslim.packer.oci import WrittenImage, write_archive
 from nbslim.packer.options import Options
@@ -23,7 +24,6 @@ from nbslim.packer.receipt import Clock, Receipt
 from nbslim.packer.report import receipt_of
 from nbslim.packer.run import executed
 from nbslim.packer.sizes import sizes_of
-from nbslim.packer.slim import Slimmed
 from nbslim.packer.stage import open_stage
 from nbslim.packer.target import choose_engine, describe_engine, image_name
 from nbslim.packer.workspace import open_workspace

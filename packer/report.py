@@ -8,9 +8,9 @@ from nbslim.analyzer import to_json
 from nbslim.packer.bundle import files_naming
 from nbslim.packer.execute import Execution
 from nbslim.packer.job import Job
+from nbslim.packer.ladder import Slimmed
 from nbslim.packer.oci import WrittenImage
 from nbslim.packer.receipt import Receipt
-from nbslim.packer.slim import Slimmed
 
 
 def receipt_of(

@@ -6,8 +6,8 @@ from nbslim.packer.cache import used
 from nbslim.packer.distributions import total_bytes
 from nbslim.packer.interpreter import assemble_interpreter
 from nbslim.packer.job import Job
+from nbslim.packer.ladder import Slimmed
 from nbslim.packer.libraries import inside
-from nbslim.packer.slim import Slimmed
 from nbslim.packer.workspace import remove_tree
 
 

@@ -43,11 +43,11 @@ def predictor(x):
 """
 FAULT = """
 import sys
-from nbslim.packer import slim
+from nbslim.packer import modules
 from nbslim.packer.cli import main
 
-reached = slim.reached
-slim.reached = lambda *known, **keep: frozenset(one for one in reached(*known, **keep) if "six.py" not in one)
+reached = modules.reached
+modules.reached = lambda *known, **keep: frozenset(one for one in reached(*known, **keep) if "six.py" not in one)
 sys.exit(main(sys.argv[1:]))
 """
 """The command with a fault: the list of files that stay lacks a needed one."""
