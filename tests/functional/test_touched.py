@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import pytest
 from strace import can_trace, touched_files
-from support import ROOT
+from support import CASES
+
+
+@pytest.fixture(params=CASES, ids=lambda case: case.name, scope="module")
+def case(request):
+    return request.param
 
 
 @pytest.fixture(scope="module")
-def image(packed):
-    return packed(ROOT / "fixtures/rules", "oci")
+def image(case, packed):
+    return packed(case, "oci")
 
 
 @pytest.fixture(scope="module")
@@ -18,6 +23,10 @@ def touched(image, tmp_path_factory):
         pytest.skip("strace is not installed, or may not trace here")
     samples = [sample["input"] for sample in image.samples]
     return touched_files(image.archive, samples, tmp_path_factory.mktemp("touched"))
+
+
+def test_image_is_little_more_than_what_serving_touches(touched):
+    assert touched.ratio <= 1.3, touched.largest_untouched(10)
 
 
 def test_every_file_of_the_image_is_counted(image, touched):
