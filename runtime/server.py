@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import select
 import signal
 import time
@@ -54,8 +55,14 @@ def _note_signals(wake: Callable[[], None]) -> list[int]:
         received.append(number)
         wake()
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, note)
+    before = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)}
+
+    def put_back() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    # What a predictor forks (multiprocessing's pools) is ended by these signals, and must not note them.
+    os.register_at_fork(after_in_child=put_back)
     return received
 
 
