@@ -117,6 +117,9 @@ def slim(ladder: Ladder) -> Slimmed:
     if not drafted.replay.samples:
         why = "no samples, and without them nothing shows what serving reaches; define samples = [...]"
         return _rolled_back(ladder, drafted, (), why)
+    if not drafted.replay.requests:
+        why = "the full environment responded to no request, and only responses show what serving one reaches"
+        return _rolled_back(ladder, drafted, (), why)
     modules = _modules(ladder, drafted, first)
     if isinstance(modules, Slimmed):
         return modules
