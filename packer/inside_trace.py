@@ -140,13 +140,18 @@ def _report(recorder: Recorder, wanted: Sequence[str]) -> Mapping[str, Any]:
     closure.add_importers(recorder.importers)
     closure.add_names(wanted)
     closure.complete()
+    files, edges = dict(closure.files), {name: dict(targets) for name, targets in closure.edges.items()}
+    entered = {module for code, module, _ in codes if code.co_name != "<module>"}
+    for code, module, package in codes:
+        if code.co_name == "<module>" and module in entered:
+            closure.add_functions(code, module, package)
+    closure.complete()
     return {
-        "modules": closure.files,
+        "modules": files,
         "loaded": loaded,
-        "edges": closure.edges,
-        "missed": {
-            name: sorted(who) for name, who in recorder.importers.items() if name not in closure.files
-        },
+        "edges": edges,
+        "possible": {"modules": closure.files, "edges": closure.edges},
+        "missed": {name: sorted(who) for name, who in recorder.importers.items() if name not in files},
         "opened": sorted(recorder.opened),
         "listed": sorted(recorder.listed),
         "libraries": libraries,

@@ -20,6 +20,7 @@ from nbslim.packer.removed import write_removed
 from nbslim.packer.replay import Expected, Replay, replay
 from nbslim.packer.trace import Trace, traced
 from nbslim.packer.try_without import Bench, Trial, harmless, slimmest
+from nbslim.packer.widen import widened
 from nbslim.packer.without import candidates, kept_modules
 
 ROUNDS = 8
@@ -137,7 +138,7 @@ def _draft(ladder: Ladder) -> Drafted:
         keep = wanted(draft, ladder.goal.keep, accelerator=ladder.goal.accelerator is not None)
         result, trace = traced(enclose(draft.tree), ENVIRONMENT, ladder.measure(), keep.modules)
         if result.holds and trace:
-            return Drafted(draft, analysis, result, trace, keep, tuple(warnings))
+            return Drafted(draft, analysis, result, widened(draft, trace), keep, tuple(warnings))
         missing = result.missing_module
         owner = ladder.installed.owner(missing) if missing else None
         if missing and owner and owner not in names:
