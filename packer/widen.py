@@ -26,7 +26,10 @@ def widened(draft: Draft, trace: Trace) -> Trace:
         for name in sorted(set(possible.edges.get(importer, ())) - set(edges.get(importer, ()))):
             new = _behind(trace, name, modules)
             files = {possible.modules[one] for one in new if one in possible.modules}
-            if any(map(_for_development, new)) or draft.bytes(files | ({*needed(draft, files)} - known)) > SMALL:
+            if (
+                any(map(_for_development, new))
+                or draft.bytes(files | ({*needed(draft, files)} - known)) > SMALL
+            ):
                 continue
             modules.update((one, possible.modules[one]) for one in new if one in possible.modules)
             edges.setdefault(importer, {})[name] = True
