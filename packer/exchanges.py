@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 
 SAMPLES = 50
 """So many samples are sent as they are; replay scores all of them."""
@@ -63,18 +64,25 @@ def _protocol() -> Iterator[Exchange]:
 
 def _varied(samples: Sequence[object]) -> Iterator[Exchange]:
     """Yield samples that the notebook does not have: all at once, too long, too short, with other types."""
-    whole = [list(samples), *_STRANGERS]
-    some = _spread([list(_variations(sample)) for sample in samples[:VARIED]])
-    told: dict[bytes, Exchange] = {}
-    for value in (*whole, *some):
-        told.setdefault(_json(value), _predict("a variation", value))
-    yield from islice(told.values(), VARIATIONS)
+    some = _spread([_variations(sample) for sample in samples[:VARIED]])
+    told: set[bytes] = set()
+    for value in chain([list(samples), *_STRANGERS], some):
+        one = _json(value)
+        if one not in told:
+            told.add(one)
+            yield _predict("a variation", value)
+        if len(told) == VARIATIONS:  # a wide sample has many more, each as large as itself
+            return
 
 
-def _spread(lists: Sequence[Sequence[object]]) -> Iterator[object]:
-    """Yield the first of each list, then the second of each, to the end of the longest."""
-    for index in range(max(map(len, lists), default=0)):
-        yield from (one[index] for one in lists if index < len(one))
+def _spread(sources: Iterable[Iterator[object]]) -> Iterator[object]:
+    """Yield the first of each source, then the second of each, to the end of the longest."""
+    waiting = deque(sources)
+    while waiting:
+        source = waiting.popleft()
+        for value in islice(source, 1):
+            yield value
+            waiting.append(source)
 
 
 def _variations(sample: object) -> Iterator[object]:

@@ -16,14 +16,14 @@ KINDS = {
     "environments": ("environments",),
     "runtimes": ("runtime",),
     "interpreters": ("interpreters", "full"),
-    "libraries": ("cut",),
+    "libraries": ("cut", "elf.json"),
     "resolutions": ("resolutions",),
     "bytecode": ("bytecode/*",),
     "layers": ("layers",),
     "notebooks": ("notebooks", "hashes"),
     "packs": ("receipts",),
 }
-"""What is kept, with the folders of the cache in which its entries lie."""
+"""What is kept, with the folders of the cache in which its entries lie, and files that are entries themselves."""
 
 _SYSTEMS = ("", "bases/*")  # this machine, and each base image
 
@@ -99,13 +99,18 @@ def _take_away(entry: Path, limit: float) -> bool:
     return False
 
 
-def _folders(cache: Path, kind: str) -> Iterator[Path]:
+def _places(cache: Path, kind: str) -> Iterator[Path]:
     for system in _SYSTEMS:
         for place in KINDS[kind]:
-            yield from (path for path in cache.glob(f"{system}/{place}".lstrip("/")) if path.is_dir())
+            yield from cache.glob(f"{system}/{place}".lstrip("/"))
+
+
+def _folders(cache: Path, kind: str) -> Iterator[Path]:
+    yield from (place for place in _places(cache, kind) if place.is_dir())
 
 
 def _entries(cache: Path, kind: str) -> Iterator[Path]:
+    yield from (place for place in _places(cache, kind) if place.is_file())
     for folder in _folders(cache, kind):
         yield from (path for path in sorted(folder.iterdir()) if path.suffix not in (PARTIAL, LOCK))
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from nbslim.packer.bytecode import place_bytecode
 from nbslim.packer.cut import place_without_symbols
@@ -98,10 +99,38 @@ def record(draft: Draft, tree: Path, changed: Collection[str] | None = None) -> 
 
 
 def take_out(tree: Path, paths: Collection[str], aside: Path) -> None:
-    """Move what `paths` of a draft have become in `tree` to the folder `aside`, which is laid out as the tree is."""
+    """Move what `paths` of a draft have become in `tree` to the folder `aside`, which is laid out as the tree is.
+
+    No folder stays empty: Python would import it as a namespace package.
+    """
     for path in paths:
-        for name in (path, f"{path}c"):
+        for name in _become(tree, path):
             _move(tree / name, aside / name)
+    for folder in {(tree / path).parent for path in paths}:
+        _remove_empty(folder, tree)
+
+
+def _become(tree: Path, path: str) -> Iterator[str]:
+    """Yield what the file of a draft may be in an assembled tree, with what was made there beside it."""
+    yield path
+    if path.endswith(".py"):
+        yield f"{path}c"
+        file = PurePosixPath(path)
+        compiled = (tree / file.parent / "__pycache__").glob(f"{file.stem}.*.pyc")
+        yield from (str(one.relative_to(tree)) for one in list(compiled))
+    elif path.endswith(".dist-info/METADATA"):
+        yield f"{path.removesuffix('METADATA')}RECORD"
+
+
+def _remove_empty(folder: Path, tree: Path) -> None:
+    with suppress(OSError):  # it is not empty
+        (folder / "__pycache__").rmdir()
+    with suppress(OSError):
+        while (
+            folder != tree and folder.name != "lib-dynload"
+        ):  # by which the interpreter knows its exec_prefix
+            folder.rmdir()
+            folder = folder.parent
 
 
 def put_back(tree: Path, aside: Path) -> None:
@@ -111,7 +140,7 @@ def put_back(tree: Path, aside: Path) -> None:
 
 
 def _move(source: Path, target: Path) -> None:
-    if source.is_file():
+    if source.is_symlink() or source.is_file():
         target.parent.mkdir(parents=True, exist_ok=True)
         source.rename(target)
 

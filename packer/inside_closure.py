@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.machinery
+import pkgutil
 import sys
 from collections.abc import Iterable, Mapping
 from itertools import takewhile
@@ -108,7 +109,25 @@ def _spec(name: str) -> Any:
 
 
 def _find(name: str, path: list[str] | None) -> Any:
+    if path is not None:
+        return _find_below(name, path)
     machinery = importlib.machinery
-    own = (machinery.BuiltinImporter, machinery.FrozenImporter) if path is None else ()
-    specs = (finder.find_spec(name) for finder in own)
-    return next(filter(None, specs), None) or machinery.PathFinder.find_spec(name, path)
+    specs = (finder.find_spec(name) for finder in (machinery.BuiltinImporter, machinery.FrozenImporter))
+    return next(filter(None, specs), None) or machinery.PathFinder.find_spec(name)
+
+
+def _find_below(name: str, path: Iterable[str]) -> Any:
+    """Return how `name` would be imported from the folders of its package.
+
+    Not by `PathFinder`: for a namespace package in another one it takes the outer one from `sys.modules`.
+    """
+    specs = [finder.find_spec(name) for finder in map(pkgutil.get_importer, path) if finder is not None]
+    found = [spec for spec in specs if spec is not None]
+    complete = next((spec for spec in found if spec.loader is not None), None)
+    if complete is not None or not found:
+        return complete
+    namespace = importlib.machinery.ModuleSpec(name, None, is_package=True)
+    namespace.submodule_search_locations = [
+        place for spec in found for place in spec.submodule_search_locations or ()
+    ]
+    return namespace

@@ -121,10 +121,17 @@ def _never_run(code: CodeType) -> list[_Stretch]:
     steps, stretches = list(dis.get_instructions(code)), []
     for index, step in enumerate(steps):
         if step.argval in ("TYPE_CHECKING", "__main__") and step.opname.startswith("LOAD"):
-            jump = next((after for after in steps[index + 1 : index + 5] if "JUMP" in after.opname), None)
-            if jump is not None and "IF_FALSE" in jump.opname:
+            jump = next((after for after in steps[index + 1 :] if not _leads_to_jump(after)), None)
+            if jump is not None and "JUMP" in jump.opname and "IF_FALSE" in jump.opname:
                 stretches.append((jump.offset, jump.argval))
     return stretches
+
+
+def _leads_to_jump(step: dis.Instruction) -> bool:
+    """Whether `step` may lie between a name and the jump that it decides: of comparisons, for equality alone."""
+    if step.opname == "COMPARE_OP":
+        return "==" in str(step.argval)
+    return step.opname.startswith("LOAD") or step.opname in {"TO_BOOL", "CACHE"}
 
 
 def _texts(constants: object) -> Iterator[str]:

@@ -9,7 +9,7 @@ import platform
 import sysconfig
 import zlib
 from collections.abc import Sequence
-from importlib.metadata import requires, version
+from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
 import nbslim.analyzer
@@ -61,13 +61,21 @@ def pack_key(executed: str, options: Options) -> str:
 def _tools(cache: Path) -> object:
     """Return what changes with nbslim itself, and with what it is made of."""
     required = [Requirement(text).name for text in requires("notebook-slim") or ()]
-    versions = {name: version(name) for name in required if name != "tomli"}
+    versions = {name: _version(name) for name in required}
     sources = [
         content_hashes(Path(folder), sorted(Path(folder).rglob("*.py")), memory=cache / "hashes")
         for package in (nbslim.analyzer, nbslim.packer, nbslim.runtime)
         for folder in package.__path__
     ]
     return versions, sources, sysconfig.get_platform(), platform.python_version()
+
+
+def _version(distribution: str) -> str | None:
+    """Return the version; None for what is not installed, as extras and other Pythons' requirements may be."""
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return None
 
 
 def _hidden(settings: Settings) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -17,6 +16,7 @@ from nbslim.packer.oci import read_documents, rewrite_archive
 from nbslim.packer.options import Options
 from nbslim.packer.receipt import Receipt
 from nbslim.packer.target import Engine, wanted_archive
+from nbslim.packer.workspace import open_workspace
 
 _RECEIPT, _BUNDLE, _DOCUMENTS, _LEFT = "receipt.json", "bundle", "documents.json", "left.json"
 
@@ -82,8 +82,8 @@ def _is_loaded(receipt: Receipt, documents: Mapping[str, str], archive: Path | N
     """Load the image into buildah's storage unless it is there; False where a layer is gone."""
     if buildah.digest_of(receipt.reference) == receipt.digest:
         return True
-    with tempfile.TemporaryDirectory(prefix="nbslim-") as folder:
-        pulled = archive or Path(folder, "image.oci.tar")
+    with open_workspace(cache) as workspace:
+        pulled = archive or workspace.folder / "image.oci.tar"
         if not archive and not rewrite_archive(
             documents, receipt.layers, blobs=cache / "layers", output=pulled
         ):

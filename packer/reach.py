@@ -43,6 +43,13 @@ def reached(
     return frozenset(found & draft.files)
 
 
+def shown(draft: Draft, trace: Trace) -> frozenset[str]:
+    """Return the sources that serving sees as such: those that it opens, and those in folders that it lists."""
+    listed = _listed(draft, trace)
+    beside = {path for path in draft.files if path.endswith(".py") and path.rpartition("/")[0] in listed}
+    return trace.opened | beside
+
+
 def _gone(draft: Draft, trace: Trace, kept: Collection[str]) -> set[str | None]:
     """Return the distributions of which the trace has modules, and none is kept."""
     had = {draft.owners[path] for path in trace.modules.values() if path in draft.owners}
@@ -73,10 +80,10 @@ def _whole(draft: Draft, found: Collection[str]) -> Iterator[str]:
 
 
 def _alternatives(draft: Draft, found: Collection[str]) -> Iterator[str]:
-    """Yield the libraries that another processor would load in place of those that are kept."""
+    """Yield the libraries that another processor would load in place of those that are kept, plain ones among them."""
     kept = {_without_hardware(path) for path in found if SHARED.search(path)}
     for path in draft.files:
-        if SHARED.search(path) and _HARDWARE.search(path) and _without_hardware(path) in kept:
+        if SHARED.search(path) and _without_hardware(path) in kept:
             yield path
 
 

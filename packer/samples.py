@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from nbslim.packer.errors import ArgumentError
 
@@ -24,7 +24,12 @@ def read_samples(path: Path) -> tuple[Any, ...]:
 
 def _sample(path: Path, number: int, line: str) -> Any:
     try:
-        return json.loads(line)
+        return json.loads(line, parse_constant=_refuse)
     except ValueError as error:
         message = f"--samples {path}, line {number}: not JSON: {error}"
         raise ArgumentError(message, hint="each line holds one sample as JSON, such as [5.1, 3.5]") from error
+
+
+def _refuse(constant: str) -> NoReturn:
+    """Refuse what Python takes for JSON, and the server does not."""
+    raise ValueError(f"{constant} is no JSON number")

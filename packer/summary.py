@@ -14,16 +14,33 @@ def summary(receipt: Receipt) -> str:
     share = sizes["image"] / sizes["full"]
     lines = [
         f"{receipt.reference}: {_mb(sizes['image'])}, {share:.0%} of the {_mb(sizes['full'])} of the full environment",
-        f"compressed: {_mb(sizes['compressed'])}",
+        f"level: {receipt.level} ({_ladder(receipt)}); compressed: {_mb(sizes['compressed'])}",
         f"kept: {', '.join(kept) or 'no distribution besides the runtime'}",
-        f"dropped: {len(receipt.dropped)} distributions",
-        f"verified: {verified['equal']} of {verified['samples']} samples, by {verified['method']}",
+        f"dropped: {len(receipt.dropped)} distributions{_tried(receipt)}",
+        f"verified: {verified['equal']} of {verified['samples']} samples and {verified['requests']} requests, by "
+        + verified["method"],
+        f"these ran {verified['lines_entered']} of {verified['lines']} lines of your functions",
         *_remembered(receipt),
         *(f"warning: {warning}" for warning in receipt.warnings),
     ]
     if receipt.archive:
         lines.append(f"written to {receipt.archive} (podman load --input {receipt.archive})")
     return "\n".join(lines)
+
+
+def _ladder(receipt: Receipt) -> str:
+    rungs = (
+        f"{rung['level']} {_mb(rung['bytes'])}{' rolled back' * bool(rung['problem'])}"
+        for rung in receipt.ladder
+    )
+    return ", ".join(rungs)
+
+
+def _tried(receipt: Receipt) -> str:
+    """Say what serving does without, of that which it could import."""
+    held = [name for trial in receipt.experiments if not trial["problem"] for name in trial["without"]]
+    names = [*receipt.left_out, *held]
+    return f"; does without {', '.join(names)}" if names else ""
 
 
 def _remembered(receipt: Receipt) -> list[str]:

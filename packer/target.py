@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
@@ -69,6 +71,13 @@ def archive_name(reference: str) -> str:
 
 
 def outputs(options: Options, engine: Engine) -> frozenset[Path]:
-    """Return all that the pack leaves, which may lie in the notebook's folder."""
-    left = (wanted_archive(options, engine), options.bundle)
-    return frozenset(path.resolve() for path in left if path)
+    """Return all that the pack writes, which may lie in the notebook's folder: also where its output is sent to."""
+    written = (wanted_archive(options, engine), options.bundle, *_streams())
+    return frozenset(path.resolve() for path in written if path)
+
+
+def _streams() -> Iterator[Path]:
+    """Yield the files to which the shell has sent stdout and stderr."""
+    for descriptor in (1, 2):
+        with suppress(OSError):
+            yield Path(f"/proc/self/fd/{descriptor}").readlink()

@@ -82,10 +82,11 @@ def _tried(bench: Bench, before: Outcome, candidate: Candidate) -> Outcome:
     take_out(bench.tree, before.files - files, aside)
     replay = bench.check(without)
     trial = Trial((candidate.about,), bench.draft.bytes(before.files - files), replay.problem)
+    if not replay.holds:
+        put_back(bench.tree, aside)
+    remove_tree(aside)
     if replay.holds:
-        remove_tree(aside)
         return Outcome(files, without, replay, (*before.trials, trial))
-    put_back(bench.tree, aside)
     return Outcome(before.files, before.without, before.replay, (*before.trials, trial))
 
 

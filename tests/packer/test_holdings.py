@@ -39,6 +39,8 @@ def cache(tmp_path):
     ):
         (tmp_path / name).write_text("12345")
     os.link(tmp_path / "layers/l.tar.gz", tmp_path / "environments/b/linked")
+    for path in tmp_path.rglob("*"):
+        os.utime(path, (time.time() - 60,) * 2)  # what is made in the very moment of clearing stays
     return tmp_path
 
 

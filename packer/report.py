@@ -1,0 +1,76 @@
+"""Makes the receipt of a pack."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from nbslim.analyzer import to_json
+from nbslim.packer.bundle import files_naming
+from nbslim.packer.execute import Execution
+from nbslim.packer.job import Job
+from nbslim.packer.ladder import Slimmed
+from nbslim.packer.oci import WrittenImage
+from nbslim.packer.receipt import Receipt
+
+
+def receipt_of(
+    job: Job,
+    execution: Execution,
+    slimmed: Slimmed,
+    *,
+    sizes: dict[str, int],
+    image: WrittenImage,
+    cached: dict[str, bool],
+) -> Receipt:
+    """Return what is told of the pack; `cached` are the parts of it that were remembered."""
+    analysis, trace = slimmed.drafted.analysis, slimmed.drafted.trace
+    verified = {
+        "samples": slimmed.replay.samples,
+        "equal": slimmed.replay.equal,
+        "requests": slimmed.replay.requests,
+        "unstable": execution.unstable,
+        "method": slimmed.replay.method,
+        "lines": trace.lines,
+        "lines_entered": trace.entered,
+    }
+    told = to_json(analysis)
+    return Receipt(
+        reference=job.reference,
+        digest=image.digest,
+        archive=None if job.archive.is_relative_to(job.workspace.folder) else str(job.archive),
+        engine=job.engine,
+        isolation=job.stage.isolation,
+        level=slimmed.level,
+        python=job.environment.python.version,
+        sizes={**sizes, "compressed": image.compressed},
+        distributions=told["serving"],
+        dropped=told["dropped"],
+        verified=verified,
+        ladder=tuple(rung.as_json() for rung in slimmed.ladder),
+        experiments=tuple(asdict(trial) for trial in slimmed.trials),
+        left_out=slimmed.left_out,
+        accelerator="cpu-only" if slimmed.cpu_only else None,
+        seconds=job.clock.seconds,
+        cached=cached,
+        layers=[asdict(layer) for layer in image.layers],
+        warnings=(
+            *job.environment.warnings,
+            *analysis.warnings,
+            *_doubts(job, execution),
+            *slimmed.warnings,
+        ),
+    )
+
+
+def _doubts(job: Job, execution: Execution) -> tuple[str, ...]:
+    doubts = [f"{reason}; it is not replayed" for reason in execution.unusable]
+    doubts += [
+        f"{name} holds a path of the folder in which the notebook ran: no image has it, and no two runs are one image"
+        for name in files_naming(job.workspace.bundle, job.workspace.folder)
+    ]
+    if execution.unstable:
+        counted = f"{execution.unstable} samples got two answers from the notebook itself"
+        doubts.append(f"{counted}; they are not compared")
+    if not execution.samples:
+        doubts.append("no samples: nothing was verified but that the bundle loads; define samples = [...]")
+    return tuple(doubts)

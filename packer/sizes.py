@@ -1,0 +1,33 @@
+"""Measures what a pack has won."""
+
+from __future__ import annotations
+
+from nbslim.packer.cache import used
+from nbslim.packer.distributions import total_bytes
+from nbslim.packer.interpreter import assemble_interpreter
+from nbslim.packer.job import Job
+from nbslim.packer.ladder import Slimmed
+from nbslim.packer.libraries import inside
+from nbslim.packer.workspace import remove_tree
+
+
+def sizes_of(job: Job, slimmed: Slimmed) -> dict[str, int]:
+    """Return the bytes of a one-stage image (interpreter and environment as installed), of each rung, of the image."""
+    image = total_bytes([job.workspace.tree])
+    full = _interpreter_bytes(job) + total_bytes([job.environment.folder])
+    return {"full": full, **{rung.level: rung.bytes for rung in slimmed.ladder}, "image": image}
+
+
+def _interpreter_bytes(job: Job) -> int:
+    """Return what the interpreter occupies in a one-stage image; laid down once to be counted, then remembered."""
+    real = inside(job.stage.tools.root, job.interpreter.executable).stat()
+    kept = job.stage.tools.cache / "full" / f"{job.interpreter.version}-{real.st_ino}-{real.st_mtime_ns}"
+    if not used(kept):
+        full = job.workspace.folder / "full"
+        counted = assemble_interpreter(job.interpreter, full, full=True).bytes
+        remove_tree(full)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        aside = job.workspace.folder / "counted"
+        aside.write_text(str(counted))
+        aside.replace(kept)
+    return int(kept.read_text())
