@@ -55,6 +55,13 @@ class Closure:
         for name in names:
             all(map(self._known, _with_parents(name)))
 
+    def add_functions(self, code: CodeType, importer: str, package: str) -> None:
+        """Follow what the functions that `code` defines import, and those that they define."""
+        for inner in code.co_consts:
+            if isinstance(inner, CodeType):
+                self.add_code(inner, importer, package)
+                self.add_functions(inner, importer, package)
+
     def complete(self) -> None:
         """Follow the top level of every module that was found, down to where nothing is new."""
         while self._waiting:

@@ -12,7 +12,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from types import CodeType, FrameType, FunctionType
+from types import CodeType, FrameType, FunctionType, ModuleType
 from typing import Any
 
 IMPORTLIB = "<frozen importlib._bootstrap"
@@ -103,17 +103,42 @@ def _mapped() -> list[str]:
     return sorted({parts[5].strip() for parts in lines if len(parts) == 6 and parts[5].startswith("/")})
 
 
-def _own_lines(recorder: Recorder) -> dict[str, set[int]]:
-    """Return the lines of all the notebook's own functions that were loaded."""
-    import gc  # noqa: PLC0415 - not while recording
+def _own_functions(recorder: Recorder) -> list[FunctionType]:
+    """Return all the notebook's own functions that were loaded."""
+    import gc  # noqa: PLC0415 - built in
 
-    found: dict[str, set[int]] = {}
     functions = [one for one in gc.get_objects() if isinstance(one, FunctionType)]
-    waiting = [function.__code__ for function in functions if recorder.is_own(function.__code__)]
+    return [function for function in functions if recorder.is_own(function.__code__)]
+
+
+def _nested(code: CodeType) -> Iterator[CodeType]:
+    """Yield `code` and all that it defines."""
+    yield code
+    for one in code.co_consts:
+        if isinstance(one, CodeType):
+            yield from _nested(one)
+
+
+def _take_names(function: FunctionType) -> None:
+    """Take the attributes of modules that the function may: some import what they are asked for."""
+    names = {name for code in _nested(function.__code__) for name in code.co_names}
+    seen, waiting = set[int](), [function.__globals__.get(name) for name in names]
     while waiting:
-        code = waiting.pop()
+        module = waiting.pop()
+        if isinstance(module, ModuleType) and id(module) not in seen:
+            seen.add(id(module))
+            for name in names:
+                try:
+                    waiting.append(getattr(module, name, None))
+                except Exception:  # what it would import is not there, perhaps
+                    continue
+
+
+def _own_lines(functions: Sequence[FunctionType]) -> dict[str, set[int]]:
+    """Return the lines of all the notebook's own functions that were loaded."""
+    found: dict[str, set[int]] = {}
+    for code in {code for function in functions for code in _nested(function.__code__)}:
         found.setdefault(code.co_filename, set()).update(_lines(code))
-        waiting += [one for one in code.co_consts if isinstance(one, CodeType)]
     return found
 
 
@@ -125,28 +150,47 @@ def _lines(code: CodeType) -> Iterator[int]:
     yield from lines - {code.co_firstlineno} or lines
 
 
+def _is_lazy(code: CodeType, module: str) -> bool:
+    """Whether `code` gives a module its attributes one by one: of its imports, one call needs one."""
+    function = getattr(sys.modules.get(module), "__dict__", {}).get("__getattr__")
+    return getattr(function, "__code__", None) is code
+
+
 def _report(recorder: Recorder, wanted: Sequence[str]) -> Mapping[str, Any]:
     """Return all that was found, as JSON can hold it; `wanted` modules are followed, too."""
+    functions = _own_functions(recorder)
+    for function in functions:
+        _take_names(function)
     libraries, loaded = _mapped(), sorted(name for name, module in sys.modules.items() if module is not None)
     recorder.stop()
     from nbslim.packer.inside_closure import Closure  # noqa: PLC0415 - not while recording
 
-    closure, own = Closure(loaded), _own_lines(recorder)
+    closure, own = Closure(loaded), _own_lines(functions)
     codes = list(recorder.entered.values())
     for code, module, package in codes:
-        closure.add_code(code, module, package)
+        if not _is_lazy(code, module):
+            closure.add_code(code, module, package)
+    for function in functions:
+        names = function.__globals__
+        for code in _nested(function.__code__):
+            closure.add_code(code, str(names.get("__name__")), str(names.get("__package__") or ""))
     for name in set(loaded) - {module for code, module, _ in codes if code.co_name == "<module>"}:
         closure.add_top_level(name)  # Python loads some before a program can trace anything
     closure.add_importers(recorder.importers)
     closure.add_names(wanted)
     closure.complete()
+    files, edges = dict(closure.files), {name: dict(targets) for name, targets in closure.edges.items()}
+    entered = {module for code, module, _ in codes if code.co_name != "<module>"}
+    for code, module, package in codes:
+        if code.co_name == "<module>" and module in entered:
+            closure.add_functions(code, module, package)
+    closure.complete()
     return {
-        "modules": closure.files,
+        "modules": files,
         "loaded": loaded,
-        "edges": closure.edges,
-        "missed": {
-            name: sorted(who) for name, who in recorder.importers.items() if name not in closure.files
-        },
+        "edges": edges,
+        "possible": {"modules": closure.files, "edges": closure.edges},
+        "missed": {name: sorted(who) for name, who in recorder.importers.items() if name not in files},
         "opened": sorted(recorder.opened),
         "listed": sorted(recorder.listed),
         "libraries": libraries,

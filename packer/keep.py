@@ -31,7 +31,7 @@ def wanted(draft: Draft, patterns: Collection[str], *, accelerator: bool = False
     names = {name for folder in folders for name in module_names(draft.tree / folder)} if patterns else set()
     modules, files = set[str](), set[str]()
     for pattern in patterns:
-        found = {name for name in names if _means(pattern, name)}
+        found = {name for name in names if means(pattern, name)}
         below = [f"{folder}/{pattern}" for folder in folders]
         below += [f"{folder}/{name.replace('.', '/')}/*" for folder in folders for name in found]
         if not found and not any(fnmatchcase(path, one) for path in draft.files for one in below):
@@ -44,7 +44,8 @@ def wanted(draft: Draft, patterns: Collection[str], *, accelerator: bool = False
     return Kept(tuple(sorted(modules)), (*sorted(files), *(_accelerators(draft) if accelerator else ())))
 
 
-def _means(pattern: str, name: str) -> bool:
+def means(pattern: str, name: str) -> bool:
+    """Whether `pattern` is for the module `name`, or for a package above it."""
     parts = name.split(".")
     return any(fnmatchcase(".".join(parts[:end]), pattern) for end in range(1, len(parts) + 1))
 

@@ -24,3 +24,16 @@ ACCELERATORS = ("nvidia-*", "cuda-*", "*-cu11", "*-cu12", "*-cu13", "triton", "p
 
 UNUSED = ("falcon.cyutil.reader",)
 """Optional modules of the runtime's own distributions that speed up what it never does (here: reading forms)."""
+
+DEVELOPMENT = (
+    "pdb",
+    "doctest",
+    "pydoc",
+    "unittest",
+    "pytest",
+    "*.tests",
+    "distutils",
+    "*.distutils",
+    "numpy.f2py",
+)
+"""Modules (patterns) that functions import to test, debug or build: no input makes a service call those."""

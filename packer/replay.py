@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
+import os
+import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from tempfile import TemporaryFile
+from typing import IO, Any, NamedTuple
 
 from nbslim.packer.enclosure import Enclosure
 from nbslim.packer.exchanges import Exchange
@@ -97,18 +101,34 @@ def requests(sent: Sequence[Exchange], *, passes: int = 1, seconds: float = TIME
 
 
 def run_replay(command: Sequence[str], variables: Mapping[str, str], text: str) -> Run:
-    """Run `command`, give it `text` to read, and return what it wrote."""
-    try:
-        result = subprocess.run(
-            command, env=dict(variables), input=text.encode(), capture_output=True, check=False,
-            timeout=TIMEOUT_SECONDS, cwd="/",
-        )  # fmt: skip
-    except subprocess.TimeoutExpired as late:
-        return _read(late.stdout or b"", f"replay was not done after {TIMEOUT_SECONDS} s")
-    last = result.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
-    return _read(
-        result.stdout, f"the runtime ended with {result.returncode}: {last}" if result.returncode else None
-    )
+    """Run `command`, give it `text` to read, and return what it wrote.
+
+    It writes to files: of a pipe, what it leaves behind (workers that it forked) would keep the other end.
+    """
+    with TemporaryFile() as output, TemporaryFile() as told:
+        problem = _run(command, variables, text, output, told)
+        output.seek(0)
+        return _read(output.read(), problem)
+
+
+def _run(
+    command: Sequence[str], variables: Mapping[str, str], text: str, output: IO[bytes], told: IO[bytes]
+) -> str | None:
+    """Run `command` in a session of its own, end all that it leaves behind, and return what went wrong."""
+    with subprocess.Popen(
+        command, env=dict(variables), stdin=subprocess.PIPE, stdout=output, stderr=told, cwd="/",
+        start_new_session=True,
+    ) as process:  # fmt: skip
+        try:
+            process.communicate(text.encode(), TIMEOUT_SECONDS)
+        except subprocess.TimeoutExpired:
+            return f"replay was not done after {TIMEOUT_SECONDS} s"
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+    told.seek(0)
+    last = told.read().decode("utf-8", "replace").strip().rpartition("\n")[2]
+    return f"the runtime ended with {process.returncode}: {last}" if process.returncode else None
 
 
 def _read(output: bytes, problem: str | None) -> Run:

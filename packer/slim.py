@@ -16,6 +16,7 @@ from nbslim.packer.modules import slim_to_modules
 from nbslim.packer.options import PACKAGES
 from nbslim.packer.replay import Replay
 from nbslim.packer.trace import traced
+from nbslim.packer.widen import widened
 
 ROUNDS = 8
 """How many modules that static analysis did not see may be added, one a round, before slimming is given up."""
@@ -32,6 +33,9 @@ def slim(ladder: Ladder) -> Slimmed:
     first = Rung(PACKAGES, drafted.draft.bytes(drafted.draft.files), drafted.replay)
     if not drafted.replay.samples:
         why = "no samples, and without them nothing shows what serving reaches; define samples = [...]"
+        return _rolled_back(ladder, drafted, (), why)
+    if not drafted.replay.requests:
+        why = "the full environment responded to no request, and only responses show what serving one reaches"
         return _rolled_back(ladder, drafted, (), why)
     modules = slim_to_modules(ladder, drafted, first)
     if isinstance(modules, Slimmed):
@@ -54,7 +58,7 @@ def _draft(ladder: Ladder) -> Drafted:
         with ladder.clock.step("trace"):
             result, trace = traced(enclose(draft.tree), ENVIRONMENT, expected, keep.modules)
         if result.holds and trace:
-            return Drafted(draft, analysis, result, trace, keep, tuple(warnings))
+            return Drafted(draft, analysis, result, widened(draft, trace), keep, tuple(warnings))
         missing = result.missing_module
         owner = ladder.installed.owner(missing) if missing else None
         if missing and owner and owner not in names:

@@ -16,6 +16,18 @@ _SCRIPTS = ("__init__.py", "inside_trace.py", "inside_closure.py", "inside_impor
 _FOLDER = "app/trace"
 
 
+Edges = Mapping[str, Mapping[str, bool]]
+"""For each module those that it imports, each with whether it is seen to do without it."""
+
+
+@dataclass(frozen=True)
+class Possible:
+    """What a trace reached, and what all functions would, of the modules of which it entered one."""
+
+    modules: Mapping[str, str]
+    edges: Edges
+
+
 @dataclass(frozen=True)
 class Trace:
     """What a replay in a tree reached. Files are paths relative to the tree, and do exist there."""
@@ -23,8 +35,8 @@ class Trace:
     modules: Mapping[str, str]
     """Every module that was loaded or that the code which was entered may import, with its file."""
     loaded: frozenset[str]
-    edges: Mapping[str, Mapping[str, bool]]
-    """For each module those that it imports, each with whether it is seen to do without it."""
+    edges: Edges
+    possible: Possible
     missed: Mapping[str, Sequence[str]]
     """Modules that were asked for and are not in the tree, with who asked."""
     opened: frozenset[str]
@@ -60,11 +72,16 @@ def _read(tree: Path, report: Mapping[str, Any]) -> Trace:
         relative = (_relative(tree, path) for path in paths)
         return (path for path in relative if path and (tree / path).is_file())
 
-    modules = {name: _relative(tree, path) for name, path in report["modules"].items() if path}
+    def modules(found: Mapping[str, str | None]) -> dict[str, str]:
+        inside = ((name, _relative(tree, path)) for name, path in found.items() if path)
+        return {name: path for name, path in inside if path and (tree / path).is_file()}
+
+    possible = report["possible"]
     return Trace(
-        modules={name: path for name, path in modules.items() if path and (tree / path).is_file()},
+        modules=modules(report["modules"]),
         loaded=frozenset(report["loaded"]),
         edges=report["edges"],
+        possible=Possible(modules(possible["modules"]), possible["edges"]),
         missed=report["missed"],
         opened=frozenset(files(report["opened"])),
         listed=frozenset(filter(None, (_relative(tree, path) for path in report["listed"]))),

@@ -52,7 +52,12 @@ def candidates(draft: Draft, trace: Trace, roots: Collection[str]) -> list[Candi
     """Return what may be tried, the largest first: distributions, and what needs a large library of the system."""
     found = {}
     unused = [(name, {name}) for name in UNUSED if name in trace.modules]
-    for about, targets in (*unused, *_of_distributions(draft, trace), *_of_libraries(draft, trace)):
+    libraries = [
+        (about, targets)
+        for about, targets in _of_libraries(draft, trace)
+        if not _asked_for(trace, _removable(trace, targets, roots), roots)
+    ]
+    for about, targets in (*unused, *_of_distributions(draft, trace), *libraries):
         modules = _removable(trace, targets, roots)
         if modules:
             gone = set(kept_modules(trace, roots)) - kept_modules(trace, roots, modules)
@@ -80,6 +85,16 @@ def _of_libraries(draft: Draft, trace: Trace) -> Iterator[tuple[str, set[str]]]:
     for library, modules in sorted(users.items()):
         if (draft.tree / library).stat().st_size >= WORTH:
             yield library.rpartition("/")[2], modules
+
+
+def _asked_for(trace: Trace, modules: Collection[str], roots: Collection[str]) -> bool:
+    """Whether a distribution or the notebook itself imports one of `modules`, though it may do without.
+
+    The standard library tries to import TLS for whoever opens a socket; urllib3 does to speak it, with another input.
+    """
+    importers = _importers(trace)
+    asking = {one for name in modules for one in importers.get(name, ())}.difference(modules)
+    return any(one in roots or trace.modules.get(one, "").startswith(DISTRIBUTIONS) for one in asking)
 
 
 def _behind(draft: Draft, path: str) -> frozenset[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import select
 import signal
 import time
@@ -13,6 +14,7 @@ from waitress import create_server, wasyncore  # type: ignore[import-untyped]  #
 
 HOST = "0.0.0.0"
 THREADS = 4
+STOPPING = (signal.SIGTERM, signal.SIGINT)
 DRAIN_SECONDS = 10
 QUIET_SECONDS = 0.2
 """How long a connection that was just accepted may take to bring its request once the server stops."""
@@ -54,9 +56,29 @@ def _note_signals(wake: Callable[[], None]) -> list[int]:
         received.append(number)
         wake()
 
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in STOPPING:
         signal.signal(number, note)
+    _spare_forks()
     return received
+
+
+def _spare_forks() -> None:
+    """Let the signals end what a predictor forks, such as a pool's workers, as they end other processes."""
+
+    def set_mask(how: int) -> None:
+        signal.pthread_sigmask(how, STOPPING)
+
+    def forget() -> None:
+        for number in STOPPING:
+            signal.signal(number, signal.SIG_DFL)
+        set_mask(signal.SIG_UNBLOCK)
+
+    # Blocked meanwhile: Python drops what a process receives before it knows itself to be a fork.
+    os.register_at_fork(
+        before=lambda: set_mask(signal.SIG_BLOCK),
+        after_in_parent=lambda: set_mask(signal.SIG_UNBLOCK),
+        after_in_child=forget,
+    )
 
 
 def _stop_listening(server: Any) -> None:

@@ -67,6 +67,20 @@ def test_failure_does_not_end_the_server(bundle, serving, stop):
         assert "SystemExit: 3" in server.process.stderr.read()
 
 
+def test_predictor_may_end_what_it_forks(bundle, serving):
+    predictor = """
+        def predictor(seconds):
+            import multiprocessing, time
+            child = multiprocessing.get_context("fork").Process(target=time.sleep, args=[seconds])
+            child.start()
+            child.terminate()
+            child.join()
+            return child.exitcode
+    """
+    with serving(bundle(predictor)) as server:
+        assert post(server.port, "15") == (200, str(-signal.SIGTERM))
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_idle_server_stops_at_once(number, bundle, serving, stop):
     with serving(bundle(SLEEPY)) as server, socket.create_connection(("127.0.0.1", server.port)):
