@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import csv
-import hashlib
 import io
 import json
 import os
@@ -14,6 +13,7 @@ from importlib.metadata import Distribution, distributions
 from pathlib import Path, PurePosixPath
 
 from nbslim.packer.errors import BuildError
+from nbslim.packer.facts import sha256_of
 from packaging.utils import canonicalize_name
 
 # Written by installers about the machine that installed, not about the distribution.
@@ -112,9 +112,8 @@ def _carried(distribution: Distribution, path: PurePosixPath) -> bool:
 
 
 def _row(folder: Path, path: str) -> tuple[str, str, str]:
-    data = (folder / path).read_bytes()
-    digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
-    return path, f"sha256={digest}", str(len(data))
+    digest = base64.urlsafe_b64encode(bytes.fromhex(sha256_of(folder / path))).rstrip(b"=").decode()
+    return path, f"sha256={digest}", str((folder / path).stat().st_size)
 
 
 def total_bytes(paths: Iterable[Path]) -> int:

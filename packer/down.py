@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -11,6 +12,7 @@ from nbslim.analyzer import Analysis
 from nbslim.packer.bundle import LocalModules, add_data, write_manifest
 from nbslim.packer.draft import Parts
 from nbslim.packer.environments import RequirementsError, runtime_requirements
+from nbslim.packer.exchanges import Exchange, exchanges
 from nbslim.packer.execute import Execution
 from nbslim.packer.executed import read_bundle, settled_closure
 from nbslim.packer.job import Job, readable
@@ -47,15 +49,17 @@ def slim_down(job: Job, execution: Execution, known: Reference | None) -> tuple[
         _finish_bundle(job, analysis)
         return analysis
 
-    analyse(frozenset())
+    _write_manifest(job, {})  # with which the full environment can serve already
+    sent = exchanges(_samples(job))
     with ThreadPoolExecutor(1) as other:  # while the draft is being laid
-        reference = other.submit(_reference, job, known)
+        reference = other.submit(_reference, job, sent, known)
         ladder = Ladder(
             Parts(job.interpreter, job.environment.site_packages, job.runtime, workspace.bundle, job.cache),
             installed,
             workspace.tree,
             job.options.goal,
             job.clock,
+            sent,
             measure=lambda: reference.result()[0],
             roots=frozenset(pickled.modules),
             full=_all_modules(job),
@@ -67,14 +71,15 @@ def slim_down(job: Job, execution: Execution, known: Reference | None) -> tuple[
         return replace(slimmed, warnings=warnings), reference.result()
 
 
-def _reference(job: Job, known: Reference | None) -> Reference:
-    """Return what the full environment responds to requests, and what to warn of."""
-    if known:
-        return known
+def _samples(job: Job) -> list[object]:
     lines = (job.workspace.bundle / "samples.jsonl").read_text("utf-8").split("\n")
-    samples = [json.loads(line)["input"] for line in lines if line]
-    if not samples:
-        return Expected(), ()
+    return [json.loads(line)["input"] for line in lines if line]
+
+
+def _reference(job: Job, sent: tuple[Exchange, ...], known: Reference | None) -> Reference:
+    """Return what the full environment responds to requests, and what to warn of."""
+    if known or not sent:
+        return known or (Expected(), ())
     place_own_runtime(job.workspace.own)
     return serve_in_full(
         job.stage,
@@ -82,7 +87,7 @@ def _reference(job: Job, known: Reference | None) -> Reference:
         job.environment.executable,
         paths=[job.environment.site_packages, job.runtime, job.workspace.own, job.workspace.work],
         readable=readable(job),
-        samples=samples,
+        sent=sent,
         network=job.options.settings.network,
     )
 
@@ -102,6 +107,9 @@ def _finish_bundle(job: Job, analysis: Analysis) -> None:
         check_pins(serving, runtime_requirements())
     except RequirementsError as error:
         raise located(job.found, error) from error
-    write_manifest(
-        job.workspace.bundle, name=image_name(job.options.notebook), python=analysis.python, serving=serving
-    )
+    _write_manifest(job, serving)
+
+
+def _write_manifest(job: Job, serving: Mapping[str, str]) -> None:
+    name, python = image_name(job.options.notebook), job.environment.python.minor
+    write_manifest(job.workspace.bundle, name=name, python=python, serving=serving)

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import io
-import json
-import os
 import re
 import struct
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
@@ -17,6 +14,7 @@ from elftools.elf.dynamic import DynamicSegment
 from elftools.elf.elffile import ELFFile
 from elftools.elf.segments import InterpSegment
 from nbslim.packer.errors import BuildError
+from nbslim.packer.facts import identity, known
 
 MAGIC = b"\x7fELF"
 
@@ -43,30 +41,8 @@ def is_elf(path: Path) -> bool:
 
 def read_elf(path: Path) -> Elf:
     """Read the parts of `path` that decide what it loads, once for each file. Raise BuildError if it is broken."""
-    status = path.stat()
-    identity = f"{status.st_dev}:{status.st_ino}:{status.st_size}:{status.st_mtime_ns}"
-    if identity not in _KNOWN:
-        _KNOWN[identity] = _read_file(path)
-    return _KNOWN[identity]
-
-
-_KNOWN: dict[str, Elf] = {}
-"""What was read of files, by their identity, which links to them share."""
-
-
-@contextmanager
-def remembering_elves(store: Path) -> Iterator[None]:
-    """Take from the file `store` what was read before, and leave there what is read in this block."""
-    with suppress(OSError, ValueError, TypeError):
-        for identity, (kind, *rest) in json.loads(store.read_text()).items():
-            interpreter, *lists = rest
-            _KNOWN.setdefault(identity, Elf(tuple(kind), interpreter, *map(tuple, lists)))
-    before = len(_KNOWN)
-    yield
-    if len(_KNOWN) > before:
-        aside = store.with_name(f".{store.name}.{os.getpid()}")
-        aside.write_text(json.dumps({identity: astuple(elf) for identity, elf in _KNOWN.items()}))
-        aside.replace(store)
+    kind, interpreter, *lists = known("elf", identity(path), lambda: astuple(_read_file(path)))
+    return Elf(tuple(kind), interpreter, *map(tuple, lists))
 
 
 def _read_file(path: Path) -> Elf:

@@ -14,7 +14,7 @@ SAMPLES = 50
 VARIED = 3
 """So many samples are varied: others mostly have the same shape."""
 
-VARIATIONS = 60
+VARIATIONS = 40
 """So many variations of them are sent at most."""
 
 _STRANGERS: tuple[object, ...] = (None, "text", "", -1, 1e308, True, [], {}, [[None]])
@@ -35,8 +35,10 @@ def exchanges(samples: Sequence[object]) -> tuple[Exchange, ...]:
     """Return the requests by which the image is compared with the full environment, the surest first.
 
     None of them changes what a sample means: a variation is a sample of its own, and what the full environment
-    makes of it, an error perhaps, is the answer.
+    makes of it, an error perhaps, is the answer. Without samples there is nothing to compare.
     """
+    if not samples:
+        return ()
     sent = [_predict(f"sample {number}", one) for number, one in enumerate(samples[:SAMPLES], 1)]
     return (*sent, *_other_forms(samples[:1]), *_protocol(), *_varied(samples))
 

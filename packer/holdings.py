@@ -16,7 +16,7 @@ KINDS = {
     "environments": ("environments",),
     "runtimes": ("runtime",),
     "interpreters": ("interpreters", "full"),
-    "libraries": ("cut", "elf.json"),
+    "libraries": ("cut", "facts.json"),
     "resolutions": ("resolutions",),
     "bytecode": ("bytecode/*",),
     "layers": ("layers",),

@@ -24,6 +24,7 @@ class Closure:
         self.files: dict[str, str | None] = {name: _file(name) for name in loaded}
         self.edges: dict[str, dict[str, bool]] = {}
         self._waiting: list[str] = []
+        self._no_modules: set[str] = set()
 
     def add_importers(self, importers: Mapping[str, Iterable[str]]) -> None:
         """Note for each module who asked for it. Who is not seen to do without it needs it."""
@@ -70,8 +71,9 @@ class Closure:
     def _known(self, name: str) -> bool:
         """Whether `name` is a module; one that was not known will be followed."""
         if name not in self.files:
-            spec = _spec(name)
+            spec = None if name in self._no_modules else _spec(name)
             if spec is None:
+                self._no_modules.add(name)
                 return False
             self.files[name] = _origin(spec)
             self._waiting.append(name)

@@ -21,13 +21,12 @@ def imported(code: CodeType, package: str) -> Iterator[tuple[str, bool]]:
 
     Not all of them are modules: `from a import b` gives `a` and `a.b`. Functions that `code` defines are not read.
     """
-    guarded: list[_Stretch] | None = None
-    skipped = _never_run(code)
-    for offset, level, name, names in _statements(code):
+    statements = list(_statements(code))
+    skipped = _never_run(code) if statements else []
+    guarded = _catching(code, [offset for offset, *_ in statements]) if statements else []
+    for offset, level, name, names in statements:
         if _within(offset, skipped):
             continue
-        if guarded is None:
-            guarded = _catching(code)
         optional = _within(offset, guarded)
         full = absolute(name, level, package)
         yield full, optional
@@ -70,9 +69,9 @@ def _statements(code: CodeType) -> Iterator[tuple[int, int, str, Sequence[str]]]
             )
 
 
-def _catching(code: CodeType) -> list[_Stretch]:
-    """Return the stretches of `code` in which an ImportError is caught."""
-    handlers = list(_handlers(code))
+def _catching(code: CodeType, offsets: Sequence[int]) -> list[_Stretch]:
+    """Return the stretches of `code` around some of `offsets` in which an ImportError is caught."""
+    handlers = [one for one in _handlers(code) if any(one[0] <= offset < one[1] for offset in offsets)]
     if not handlers:
         return []
     steps = list(dis.get_instructions(code))

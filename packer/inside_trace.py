@@ -8,6 +8,7 @@ not import, but what every Python has loaded at its start.
 
 from __future__ import annotations
 
+import _lsprof
 import os
 import sys
 import threading
@@ -26,34 +27,55 @@ class Recorder:
 
     def __init__(self, modules: str) -> None:
         self.own = ("<cell ", modules)
-        self.entered: dict[int, tuple[CodeType, str, str]] = {}
+        self.entered: list[tuple[CodeType, str, str]] = []
+        self.tracers: dict[int, Any] = {}
         self.lines: dict[str, set[int]] = {}
         self.opened: set[str] = set()
         self.listed: set[str] = set()
         self.importers: dict[str, set[str]] = {}
-        self.recording = True
+        # In C: tracing takes twice the time that loading takes.
+        self.profiler = _lsprof.Profiler(builtins=False, subcalls=False)
+        self.noted = {"open": self.opened, "os.listdir": self.listed, "os.scandir": self.listed}
 
     def start(self) -> None:
-        """Record this thread and all that it starts from now on."""
+        """Record what this thread imports, opens and enters from now on."""
         sys.addaudithook(self.audit)
         sys.meta_path.insert(0, self)
+        self.profiler.enable()
+
+    def trace(self) -> None:
+        """Record this thread and all that it starts line by line, where code is the notebook's own."""
+        self.profiler.disable()
         threading.settrace(self.call)
         sys.settrace(self.call)
 
     def stop(self) -> None:
         """Record nothing any more; an audit hook can only be told so."""
+        self.profiler.disable()
         sys.settrace(None)
         threading.settrace(None)
         sys.meta_path.remove(self)
-        self.recording = False
+        self.noted = {}
+        self._add_profiled()
+
+    def _add_profiled(self) -> None:
+        """Add what was entered before lines were traced, with the modules that these files are."""
+        modules = {getattr(module, "__file__", None): module for module in list(sys.modules.values())}
+        for entry in self.profiler.getstats():
+            code = entry.code
+            if isinstance(code, CodeType) and id(code) not in self.tracers and code.co_filename in modules:
+                names = vars(modules[code.co_filename])
+                self.entered.append((code, str(names["__name__"]), str(names.get("__package__") or "")))
 
     def call(self, frame: FrameType, _event: str, _argument: object) -> Any:
         """Note the code that is entered; of the notebook's own code, note each line as well."""
         code = frame.f_code
-        if id(code) not in self.entered:
+        try:  # most code has been entered before, and this is called for every call
+            return self.tracers[id(code)]
+        except KeyError:
             names = frame.f_globals
-            self.entered[id(code)] = (code, str(names.get("__name__")), str(names.get("__package__") or ""))
-        return self.line if self.is_own(code) else None
+            self.entered.append((code, str(names.get("__name__")), str(names.get("__package__") or "")))
+            return self.tracers.setdefault(id(code), self.line if self.is_own(code) else None)
 
     def line(self, frame: FrameType, event: str, _argument: object) -> Any:
         """Note a line of the notebook's own code."""
@@ -71,11 +93,11 @@ class Recorder:
 
     def audit(self, event: str, arguments: tuple[Any, ...]) -> None:
         """Note files that are opened and folders that are listed, but not by the import system."""
-        kinds = {"open": self.opened, "os.listdir": self.listed, "os.scandir": self.listed}
-        if not self.recording or event not in kinds or not isinstance(arguments[0], (str, bytes)):
+        noted = self.noted.get(event)  # most events are others, and every event comes here
+        if noted is None or not isinstance(arguments[0], (str, bytes)):
             return
         if not _passed_over(sys._getframe(1)):  # noqa: SLF001 - there is no public way
-            kinds[event].add(os.path.realpath(os.fsdecode(arguments[0])))
+            noted.add(os.path.realpath(os.fsdecode(arguments[0])))
 
 
 def _importing(frame: FrameType | None) -> str:
@@ -162,11 +184,12 @@ def _report(recorder: Recorder, wanted: Sequence[str]) -> Mapping[str, Any]:
     for function in functions:
         _take_names(function)
     libraries, loaded = _mapped(), sorted(name for name, module in sys.modules.items() if module is not None)
+    loaded.remove("_lsprof")  # the recorder's own
     recorder.stop()
     from nbslim.packer.inside_closure import Closure  # noqa: PLC0415 - not while recording
 
     closure, own = Closure(loaded), _own_lines(functions)
-    codes = list(recorder.entered.values())
+    codes = recorder.entered[:]
     for code, module, package in codes:
         if not _is_lazy(code, module):
             closure.add_code(code, module, package)
@@ -207,7 +230,7 @@ def main(bundle: str, wanted: Sequence[str]) -> None:
     __import__("nbslim.runtime.__main__")  # which is what serves
     from nbslim.runtime.replay import main as replay  # noqa: PLC0415 - it is recorded as well
 
-    replay([bundle], os.environ)
+    replay([bundle], os.environ, recorder.trace)
     told = _report(recorder, wanted)
     import json  # noqa: PLC0415 - not while recording
 

@@ -10,6 +10,7 @@ from nbslim.analyzer import Analysis, Installed
 from nbslim.packer.distributions import total_bytes
 from nbslim.packer.draft import Draft, Parts
 from nbslim.packer.enclosure import enclose
+from nbslim.packer.exchanges import Exchange
 from nbslim.packer.image import ENVIRONMENT, Selection, assemble
 from nbslim.packer.keep import Kept, for_gpu
 from nbslim.packer.layout import DISTRIBUTIONS, MODEL, RUNTIME
@@ -49,8 +50,10 @@ class Ladder:
     tree: Path
     goal: Goal
     clock: Clock
+    sent: tuple[Exchange, ...]
+    """Requests made from the samples."""
     measure: Callable[[], Expected]
-    """Gives what the full environment responds, perhaps after a while."""
+    """Gives what the full environment responds to them, perhaps after a while."""
     roots: frozenset[str]
     """Modules that the pickle names."""
     full: frozenset[str]

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from nbslim.packer.cache import used
 from nbslim.packer.disk import writing
 from nbslim.packer.errors import BuildError
+from nbslim.packer.facts import known, sha256_of
 from nbslim.packer.gzipped import LEVEL, GzipWriter
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ _MODIFIED = 946684800
 _LAST = 253402300799  # the end of the year 9999
 
 _BUFFER = 1 << 20
+_LAYER = "layer 1"  # another number whenever the tar of the same files becomes another one
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
 _MEDIA = "application/vnd.oci.image."
 
@@ -198,9 +200,8 @@ def _walk(tree: Path, folder: str = "") -> Iterator[str]:
 
 def _write_layer(tree: Path, name: str, paths: Sequence[str], store: Path) -> tuple[Path, WrittenLayer]:
     """Put the compressed layer into `store`, unless it is there; nothing is compressed just to find that out."""
-    hashed = hashlib.sha256()
-    size = _write_tar(tree, paths, hashed.update)
-    blob = _kept_blob(store, hashed.hexdigest())
+    uncompressed, size = known(_LAYER, _content_key(tree, paths), lambda: _tar_digest(tree, paths))
+    blob = _kept_blob(store, uncompressed)
     if not used(blob):
         store.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=store, prefix=".") as aside:
@@ -210,11 +211,27 @@ def _write_layer(tree: Path, name: str, paths: Sequence[str], store: Path) -> tu
             part.replace(blob)
     return blob, WrittenLayer(
         name=name,
-        diff_id=f"sha256:{hashed.hexdigest()}",
-        digest=_digest(blob),
+        diff_id=f"sha256:{uncompressed}",
+        digest=f"sha256:{sha256_of(blob)}",
         bytes=size,
         compressed=blob.stat().st_size,
     )
+
+
+def _content_key(tree: Path, paths: Iterable[str]) -> str:
+    """Return what decides the bytes of a layer's tar: names, kinds and contents."""
+    hashed = hashlib.sha256()
+    for path in paths:
+        entry = _entry(tree, path)
+        content = sha256_of(tree / path) if entry.isreg() else entry.linkname
+        hashed.update(json.dumps([path, entry.type.decode(), entry.mode, content]).encode() + b"\n")
+    return hashed.hexdigest()
+
+
+def _tar_digest(tree: Path, paths: Iterable[str]) -> tuple[str, int]:
+    hashed = hashlib.sha256()
+    size = _write_tar(tree, paths, hashed.update)
+    return hashed.hexdigest(), size
 
 
 def _kept_blob(store: Path, uncompressed: str) -> Path:
@@ -358,12 +375,8 @@ def _blob_name(digest: str) -> str:
     return f"blobs/{digest.replace(':', '/')}"
 
 
-def _digest(data: bytes | Path) -> str:
-    hashed = hashlib.sha256()
-    with data.open("rb") if isinstance(data, Path) else io.BytesIO(data) as file:
-        while block := file.read(_BUFFER):
-            hashed.update(block)
-    return f"sha256:{hashed.hexdigest()}"
+def _digest(data: bytes) -> str:
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
 def _json(value: object) -> bytes:

@@ -10,8 +10,8 @@ from nbslim.packer.again import entry_of, receipt_before
 from nbslim.packer.bundle import leave_bundle
 from nbslim.packer.cache import running
 from nbslim.packer.down import slim_down
-from nbslim.packer.elf import remembering_elves
 from nbslim.packer.environments import cache_folder
+from nbslim.packer.facts import remembering
 from nbslim.packer.image import ACCELERATOR, LAYERS, config
 from nbslim.packer.job import Job, prepare_job
 from nbslim.packer.ladder import Slimmed
@@ -42,7 +42,7 @@ def pack(options: Options, *, log: Log) -> Receipt:
         found = plan(options.notebook, options.python)
     with (
         running(cache),
-        remembering_elves(cache / "elf.json"),
+        remembering(cache / "facts.json"),
         open_workspace(cache) as workspace,
         open_stage(engine, workspace, cache, isolation=options.isolation, base=options.base) as stage,
     ):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from nbslim.packer.exchanges import Exchange, exchanges
+from nbslim.packer.exchanges import Exchange
 from nbslim.packer.launch import launching
 from nbslim.packer.replay import Expected, Run, requests, run_replay
 from nbslim.packer.stage import Stage
@@ -25,15 +25,14 @@ def serve_in_full(
     *,
     paths: list[Path],
     readable: list[Path],
-    samples: list[object],
+    sent: Sequence[Exchange],
     network: bool,
 ) -> Reference:
-    """Serve the workspace's bundle in the full environment, and return requests with responses, and warnings.
+    """Serve the workspace's bundle in the full environment; return the requests `sent` with responses, and warnings.
 
     `paths` go on Python's path, the environment's distributions first. Every request is sent twice; what gets two
     different responses cannot be compared. Where a request ends the process, those after it are not sent again.
     """
-    sent = exchanges(samples)
     arguments = ["-m", "nbslim.runtime.replay", str(workspace.bundle)]
     command = launching(workspace, python, arguments, _variables(workspace, paths))
     line = stage.command(command, folder=workspace.work, readable=readable, network=network)
@@ -50,7 +49,7 @@ def _variables(workspace: Workspace, paths: list[Path]) -> Mapping[str, str]:
     }  # fmt: skip
 
 
-def _stable(sent: tuple[Exchange, ...], run: Run) -> Expected:
+def _stable(sent: Sequence[Exchange], run: Run) -> Expected:
     first, second = (*run.responses, (), ())[:2]
     same = [
         (exchange, one)
@@ -60,7 +59,7 @@ def _stable(sent: tuple[Exchange, ...], run: Run) -> Expected:
     return Expected(tuple(exchange for exchange, _ in same), tuple(one for _, one in same))
 
 
-def _warnings(sent: tuple[Exchange, ...], run: Run) -> list[str]:
+def _warnings(sent: Sequence[Exchange], run: Run) -> list[str]:
     first, second = (*run.responses, (), ())[:2]
     if run.problem and len(second) < len(sent):
         one = sent[len(second if len(first) == len(sent) else first)]

@@ -87,11 +87,16 @@ class Run:
 
 
 def run_inside(
-    enclosure: Enclosure, arguments: Sequence[str], environment: Mapping[str, str], sent: Sequence[Exchange]
+    enclosure: Enclosure,
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    sent: Sequence[Exchange],
+    *,
+    seconds: float = TIMEOUT_SECONDS,
 ) -> Run:
-    """Run the tree's Python with `arguments`, which replay."""
+    """Run the tree's Python with `arguments`, which replay; requests are sent for `seconds`."""
     command, variables = enclosure.command(arguments, environment=inside(enclosure, environment))
-    return run_replay(command, variables, requests(sent))
+    return run_replay(command, variables, requests(sent, seconds=seconds))
 
 
 def requests(sent: Sequence[Exchange], *, passes: int = 1, seconds: float = TIMEOUT_SECONDS) -> str:
@@ -154,8 +159,13 @@ def _paths_inside(enclosure: Enclosure, value: str) -> str:
     return ":".join(enclosure.path(part) if part.startswith("/app") else part for part in value.split(":"))
 
 
-def judged(run: Run, method: str, expected: Expected = NOTHING) -> Replay:
-    """Compare what a process wrote with the notebook's own answers, and with what is expected of requests."""
+def judged(
+    run: Run, method: str, expected: Expected = NOTHING, sent: Sequence[Exchange] | None = None
+) -> Replay:
+    """Compare what a process wrote with the notebook's own answers, and with what is expected of requests.
+
+    `sent` are the requests that it got, where these are not just those of `expected`.
+    """
     if run.report is None:
         return Replay(0, 0, method, run.problem)
     error, differences = run.report.get("error"), run.report.get("differences") or []
@@ -167,15 +177,17 @@ def judged(run: Run, method: str, expected: Expected = NOTHING) -> Replay:
         problem = f"sample {first['index'] + 1}: expected {first['expected']}, got {first['got']}"
         missing = (first.get("error") or {}).get("module")
     responses = run.responses[0] if run.responses else ()
-    problem = problem or run.problem or _difference(responses, expected)
+    got = dict(zip(expected.exchanges if sent is None else sent, responses, strict=False))
+    problem = problem or run.problem or _difference(got, expected)
     samples, equal = run.report.get("samples", 0), run.report.get("equal", 0)
-    return Replay(samples, equal, method, problem, missing, requests=len(responses) if problem is None else 0)
+    counted = len(expected.responses) if problem is None else 0
+    return Replay(samples, equal, method, problem, missing, requests=counted)
 
 
-def _difference(got: Sequence[Response], expected: Expected) -> str | None:
-    for index, (one, response) in enumerate(zip(expected.exchanges, expected.responses, strict=True)):
-        if index >= len(got):
+def _difference(got: Mapping[Exchange, Response], expected: Expected) -> str | None:
+    for one, response in zip(expected.exchanges, expected.responses, strict=True):
+        if one not in got:
             return f"{one.about}: no response came in time"
-        if one.compared and got[index] != response:
-            return f"{one.about}: the full environment responds {response}, this one {got[index]}"
+        if one.compared and got[one] != response:
+            return f"{one.about}: the full environment responds {response}, this one {got[one]}"
     return None

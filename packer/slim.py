@@ -53,10 +53,9 @@ def _draft(ladder: Ladder) -> Drafted:
         with ladder.clock.step("draft"):
             draft = lay_draft(ladder.parts, names, ladder.draft)
             keep = wanted(draft, ladder.goal.keep, accelerator=ladder.goal.accelerator is not None)
-        with ladder.clock.step("reference"):
-            expected = ladder.measure()
         with ladder.clock.step("trace"):
-            result, trace = traced(enclose(draft.tree), ENVIRONMENT, expected, keep.modules)
+            tree = enclose(draft.tree)
+            result, trace = traced(tree, ENVIRONMENT, ladder.sent, ladder.measure, keep.modules)
         if result.holds and trace:
             return Drafted(draft, analysis, result, widened(draft, trace), keep, tuple(warnings))
         missing = result.missing_module

@@ -73,10 +73,13 @@ def replay(bundle: Bundle) -> Report:
     return Report(len(found), len(found) - len(differences), differences)
 
 
-def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
+def main(
+    arguments: Sequence[str], environ: Mapping[str, str], on_load: Callable[[], None] = lambda: None
+) -> int:
     """Replay the bundle named in `arguments`, print the report as a line of JSON, return 0 whatever it found.
 
     Where stdin holds requests, a line for each response follows as it comes: what crashes loses no earlier one.
+    `on_load` is called between loading and the first sample.
     """
     if len(arguments) != 1:
         sys.stderr.write("usage: python -m nbslim.runtime.replay BUNDLE [< REQUESTS]\n")
@@ -93,19 +96,22 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
             stdout.write(encode(line) + "\n")
             stdout.flush()
 
-        drained = _replay_folder(Path(arguments[0]), requests, write)
+        drained = _replay_folder(Path(arguments[0]), requests, write, on_load)
     if not drained:
         os._exit(0)  # a request that does not end would keep the process
     return 0
 
 
-def _replay_folder(folder: Path, requests: str, write: Callable[[object], None]) -> bool:
+def _replay_folder(
+    folder: Path, requests: str, write: Callable[[object], None], on_load: Callable[[], None]
+) -> bool:
     """Write the report and the responses; return False where a request did not end."""
     try:
         bundle = load_bundle(folder)
     except BundleError as error:
         write(Report(0, 0, (), error=_failure(error.__cause__ or error, str(error))))
         return True
+    on_load()
     write(replay(bundle))
     if not requests:
         return True

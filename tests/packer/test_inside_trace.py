@@ -14,10 +14,11 @@ from nbslim.packer.inside_trace import Recorder
 recorder = Recorder("/no/such/modules/")
 recorder.start()
 import user
+recorder.trace()
 user.both(True)
 recorder.stop()
 open(sys.argv[1] + "/later.txt").close()
-code = [(one.co_name, module, package) for one, module, package in recorder.entered.values()]
+code = [(one.co_name, module, package) for one, module, package in recorder.entered]
 found = {name: sorted(getattr(recorder, name)) for name in ("opened", "listed")}
 asked = {name: sorted(who) for name, who in recorder.importers.items()}
 lines = {name: sorted(lines) for name, lines in recorder.lines.items()}
@@ -27,6 +28,11 @@ USER = """
 import os
 import helper
 here = os.path.dirname(__file__)
+
+def while_loading():
+    pass
+
+while_loading()
 
 def both(x):
     open(os.path.join(here, "data.txt")).close()
@@ -79,6 +85,7 @@ def test_functions_that_are_entered_are_noted_in_every_thread_with_their_module(
     assert {
         ("<module>", "user"),
         ("<module>", "helper"),
+        ("while_loading", "user"),
         ("both", "user"),
         ("in_a_thread", "user"),
     } <= entered
