@@ -15,6 +15,7 @@ from nbslim.packer.facts import remembering
 from nbslim.packer.image import ACCELERATOR, LAYERS, config
 from nbslim.packer.job import Job, prepare_job
 from nbslim.packer.ladder import Slimmed
+from nbslim.packer.meanwhile import meanwhile
 from nbslim.packer.notebooks import remember_notebook
 from nbslim.packer.oci import WrittenImage, write_archive
 from nbslim.packer.options import Options
@@ -52,13 +53,13 @@ def pack(options: Options, *, log: Log) -> Receipt:
             before = receipt_before(job.key, options, engine, cache=cache, clock=clock, log=log)
             if before:
                 return before
-        with clock.step("notebook"):
+        with meanwhile(job) as full, clock.step("notebook"):
             execution, known = executed(job)
         slimmed, reference = slim_down(job, execution, known)
         if known is None:
             remember_notebook(job.entry, workspace, reference)
         with clock.step("sizes"):
-            sizes = sizes_of(job, slimmed)
+            sizes = sizes_of(job, slimmed, full.result())
         with clock.step("image"):
             image = _write(job, slimmed)
         if options.bundle:

@@ -11,10 +11,14 @@ from nbslim.packer.libraries import inside
 from nbslim.packer.workspace import remove_tree
 
 
-def sizes_of(job: Job, slimmed: Slimmed) -> dict[str, int]:
-    """Return the bytes of a one-stage image (interpreter and environment as installed), of each rung, of the image."""
+def full_bytes(job: Job) -> int:
+    """Return the bytes of a one-stage image: interpreter and environment as installed."""
+    return _interpreter_bytes(job) + total_bytes([job.environment.folder])
+
+
+def sizes_of(job: Job, slimmed: Slimmed, full: int) -> dict[str, int]:
+    """Return the bytes of the full environment, of each rung, and of the image."""
     image = total_bytes([job.workspace.tree])
-    full = _interpreter_bytes(job) + total_bytes([job.environment.folder])
     return {"full": full, **{rung.level: rung.bytes for rung in slimmed.ladder}, "image": image}
 
 
