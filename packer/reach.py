@@ -28,12 +28,12 @@ def reached(
     `keep` are patterns of files to keep besides.
     """
     found = {trace.modules[name] for name in modules}
-    gone = _gone(draft, trace, found)
+    gone, listed = _gone(draft, trace, found), _listed(draft, trace)
     by_themselves = (
         set(trace.libraries) - set(needed(draft, trace.modules.values())) - set(trace.modules.values())
     )
     found |= {path for path in (*trace.opened, *by_themselves) if draft.owners.get(path) not in gone}
-    found |= {path for path in draft.files if path.rpartition("/")[0] in _listed(draft, trace)}
+    found |= {path for path in draft.files if path.rpartition("/")[0] in listed}
     found |= {path for path in draft.files if any(fnmatchcase(path, pattern) for pattern in keep)}
     found |= set(_started(draft))
     found |= set(_whole(draft, found))
