@@ -165,7 +165,7 @@ def start_endless(engine: list[str], folders) -> subprocess.Popen[str]:
 def test_full_disk_is_one_line_that_names_the_place(full, folders, nbslim):
     disk = folders / "disk"
     disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", disk], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", disk], check=True)
     try:
         where = {"NBSLIM_CACHE": str(disk)} if full == "NBSLIM_CACHE" else {}
         output = disk / "image.oci.tar" if full == "output" else folders / "cwd/image.oci.tar"

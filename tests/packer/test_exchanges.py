@@ -71,10 +71,8 @@ def test_requests_are_bounded_however_many_or_large_samples_are():
     assert len(sent) < SAMPLES + VARIATIONS + 30
 
 
-def test_without_samples_the_protocol_is_spoken():
-    abouts = [one.about for one in exchanges([])]
-    assert {"GET /healthz", "GET /readyz", "GET /metrics", "PUT /predict"} <= set(abouts)
-    assert "sample 1" not in abouts
+def test_without_samples_there_is_nothing_to_compare():
+    assert exchanges([]) == ()
 
 
 def test_figures_on_the_process_are_not_compared():
