@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from nbslim.packer.distributions import link_file
+from nbslim.packer.distributions import link_file, publish_file
 from nbslim.packer.enclosure import Enclosure, with_fixed_addresses
 from nbslim.packer.errors import BuildError
 
@@ -76,7 +76,7 @@ def _store(cache: Path, key: str, compiled: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder) as aside:
         link_file(compiled, Path(aside) / key)
-        (Path(aside) / key).rename(folder / key)
+        publish_file(Path(aside) / key, folder / key)
 
 
 def _compile(draft: Enclosure, sources: Sequence[str]) -> None:

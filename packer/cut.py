@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from nbslim.packer.cache import used
-from nbslim.packer.distributions import link_file
+from nbslim.packer.distributions import link_file, publish_file
 from nbslim.packer.elf import is_elf, without_symbols
 
 
@@ -24,5 +24,5 @@ def place_without_symbols(source: Path, target: Path, cache: Path) -> None:
         aside = kept.with_name(f"{kept.name}.{os.getpid()}")
         aside.write_bytes(short)
         aside.chmod(status.st_mode)
-        aside.replace(kept)
+        publish_file(aside, kept)
     link_file(kept, target)

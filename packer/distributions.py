@@ -78,6 +78,20 @@ def _link(source: Path, target: Path) -> None:
         shutil.copy2(source, target)
 
 
+def publish_file(aside: Path, kept: Path) -> None:
+    """Give the complete file `aside` the name `kept`, unless another process was first.
+
+    A file that is there is never replaced: who is just linking it would find it gone (link(2): ENOENT).
+    """
+    try:
+        os.link(aside, kept)
+    except FileExistsError:
+        pass
+    except OSError:  # a file system without hard links, where nobody links either
+        aside.replace(kept)
+    aside.unlink(missing_ok=True)
+
+
 def write_records(folder: Path, placed: Mapping[str, Sequence[str]]) -> None:
     """Write the RECORD of each placed distribution, of the files that are in `folder` now.
 
