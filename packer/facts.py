@@ -32,7 +32,7 @@ def known(kind: str, key: str, find: Callable[[], Any]) -> Any:
 
 def sha256_of(path: Path) -> str:
     """Return the hash of the content of `path`, in hexadecimal digits."""
-    return str(known("sha256", identity(path), lambda: _digest(path)))
+    return str(known("sha256", identity(path), lambda: digest(path)))
 
 
 @contextmanager
@@ -43,12 +43,15 @@ def remembering(store: Path) -> Iterator[None]:
     yield
     last = dict(list(_known.items())[-MOST:])
     aside = store.with_name(f".{store.name}.{uuid4().hex}")
-    with suppress(OSError):  # a full disk loses no more than time
+    try:
         aside.write_text(json.dumps(last), "utf-8")
         aside.replace(store)
+    except OSError:  # a full disk loses no more than time
+        aside.unlink(missing_ok=True)
 
 
-def _digest(path: Path) -> str:
+def digest(path: Path) -> str:
+    """Return the same, read from the file in any case."""
     hashed = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from nbslim.packer.facts import digest
 from nbslim.packer.remembered import key_of, recall, remember
 
 _SETTLED_SECONDS = 2
@@ -40,17 +40,9 @@ def _hashed(path: Path, known: dict[str, Any]) -> tuple[_Entry | None, str]:
             str(path), status.st_size, status.st_mode, status.st_mtime_ns, status.st_ctime_ns, status.st_ino,
         )  # fmt: skip
         value = known.get(str(entry))
-        return entry, value or f"{status.st_mode & 0o111:o} {_digest(path)}"
+        return entry, value or f"{status.st_mode & 0o111:o} {digest(path)}"
     except OSError as error:  # it cannot be copied either, which is an error where it is needed
         return None, f"unreadable: {error.errno}"
-
-
-def _digest(path: Path) -> str:
-    hashed = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            hashed.update(block)
-    return hashed.hexdigest()
 
 
 def _is_settled(entry: _Entry) -> bool:

@@ -86,13 +86,11 @@ def assemble(parts: Parts, draft: Draft, chosen: Selection, tree: Path) -> Enclo
     return enclose(tree)
 
 
-def record(draft: Draft, tree: Path, changed: Collection[str] | None = None) -> None:
-    """Write the RECORD of each distribution, or of those whose files `changed`, of the files that `tree` has."""
-    chosen = set(draft.distributions) if changed is None else {draft.owners.get(path) for path in changed}
+def record(draft: Draft, tree: Path) -> None:
+    """Write the RECORD of each distribution, of the files that `tree` has."""
     for folder in (DISTRIBUTIONS, RUNTIME):
         start = len(folder) + 1
-        inside = {info for info in chosen if info and info.startswith(f"{folder}/")}
-        of_it = {info: draft.distributions[info] for info in sorted(inside)}
+        of_it = {info: files for info, files in draft.distributions.items() if info.startswith(f"{folder}/")}
         write_records(
             tree / folder, {info[start:]: [path[start:] for path in files] for info, files in of_it.items()}
         )
@@ -126,9 +124,8 @@ def _remove_empty(folder: Path, tree: Path) -> None:
     with suppress(OSError):  # it is not empty
         (folder / "__pycache__").rmdir()
     with suppress(OSError):
-        while (
-            folder != tree and folder.name != "lib-dynload"
-        ):  # by which the interpreter knows its exec_prefix
+        # By lib-dynload the interpreter knows its exec_prefix.
+        while folder != tree and folder.name != "lib-dynload":
             folder.rmdir()
             folder = folder.parent
 

@@ -14,7 +14,10 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from types import CodeType, FrameType, FunctionType, ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nbslim.packer.inside_closure import Closure
 
 IMPORTLIB = "<frozen importlib._bootstrap"
 READING_SOURCE = frozenset({"linecache", "tokenize"})
@@ -186,28 +189,11 @@ def _report(recorder: Recorder, wanted: Sequence[str]) -> Mapping[str, Any]:
     libraries, loaded = _mapped(), sorted(name for name, module in sys.modules.items() if module is not None)
     loaded.remove("_lsprof")  # the recorder's own
     recorder.stop()
-    from nbslim.packer.inside_closure import Closure  # noqa: PLC0415 - not while recording
-
-    closure, own = Closure(loaded), _own_lines(functions)
-    codes = recorder.entered[:]
-    for code, module, package in codes:
-        if not _is_lazy(code, module):
-            closure.add_code(code, module, package)
-    for function in functions:
-        names = function.__globals__
-        for code in _nested(function.__code__):
-            closure.add_code(code, str(names.get("__name__")), str(names.get("__package__") or ""))
-    for name in set(loaded) - {module for code, module, _ in codes if code.co_name == "<module>"}:
-        closure.add_top_level(name)  # Python loads some before a program can trace anything
-    closure.add_importers(recorder.importers)
+    closure, own = _reached(recorder, functions, loaded), _own_lines(functions)
     closure.add_names(wanted)
     closure.complete()
     files, edges = dict(closure.files), {name: dict(targets) for name, targets in closure.edges.items()}
-    entered = {module for code, module, _ in codes if code.co_name != "<module>"}
-    for code, module, package in codes:
-        if code.co_name == "<module>" and module in entered:
-            closure.add_functions(code, module, package)
-    closure.complete()
+    _add_possible(closure, recorder)
     return {
         "modules": files,
         "loaded": loaded,
@@ -220,6 +206,33 @@ def _report(recorder: Recorder, wanted: Sequence[str]) -> Mapping[str, Any]:
         "lines": sum(map(len, own.values())),
         "entered": sum(len(lines & recorder.lines.get(name, set())) for name, lines in own.items()),
     }
+
+
+def _reached(recorder: Recorder, functions: Sequence[FunctionType], loaded: Sequence[str]) -> Closure:
+    """Return the closure of what was entered, what was asked for, and the notebook's own functions."""
+    from nbslim.packer.inside_closure import Closure  # noqa: PLC0415 - not while recording
+
+    closure = Closure(loaded)
+    for code, module, package in recorder.entered:
+        if not _is_lazy(code, module):
+            closure.add_code(code, module, package)
+    for function in functions:
+        names = function.__globals__
+        for code in _nested(function.__code__):
+            closure.add_code(code, str(names.get("__name__")), str(names.get("__package__") or ""))
+    for name in set(loaded) - {module for code, module, _ in recorder.entered if code.co_name == "<module>"}:
+        closure.add_top_level(name)  # Python loads some before a program can trace anything
+    closure.add_importers(recorder.importers)
+    return closure
+
+
+def _add_possible(closure: Closure, recorder: Recorder) -> None:
+    """Add what all functions import of the modules of which one was entered."""
+    entered = {module for code, module, _ in recorder.entered if code.co_name != "<module>"}
+    for code, module, package in recorder.entered:
+        if code.co_name == "<module>" and module in entered:
+            closure.add_functions(code, module, package)
+    closure.complete()
 
 
 def main(bundle: str, wanted: Sequence[str]) -> None:

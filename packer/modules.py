@@ -23,10 +23,8 @@ def slim_to_modules(ladder: Ladder, drafted: Drafted, first: Rung) -> Slimmed | 
 
     Returns the rung alone where it does not hold.
     """
-    for cut in (
-        True,
-        False,
-    ):  # a library that does not survive being cut is taken whole, as are all others then
+    # A library that does not survive being cut is taken whole, and so are all others then.
+    for cut in (True, False):
         bench = _bench(ladder, drafted, cut=cut)
         with ladder.clock.step("reach"):
             found = candidates(drafted.draft, drafted.trace, _roots(ladder, drafted))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import Any
 
 from nbslim.analyzer import to_json
 from nbslim.packer.bundle import files_naming
@@ -23,16 +24,7 @@ def receipt_of(
     cached: dict[str, bool],
 ) -> Receipt:
     """Return what is told of the pack; `cached` are the parts of it that were remembered."""
-    analysis, trace = slimmed.drafted.analysis, slimmed.drafted.trace
-    verified = {
-        "samples": slimmed.replay.samples,
-        "equal": slimmed.replay.equal,
-        "requests": slimmed.replay.requests,
-        "unstable": execution.unstable,
-        "method": slimmed.replay.method,
-        "lines": trace.lines,
-        "lines_entered": trace.entered,
-    }
+    analysis = slimmed.drafted.analysis
     told = to_json(analysis)
     return Receipt(
         reference=job.reference,
@@ -45,7 +37,7 @@ def receipt_of(
         sizes={**sizes, "compressed": image.compressed},
         distributions=told["serving"],
         dropped=told["dropped"],
-        verified=verified,
+        verified=_verified(execution, slimmed),
         ladder=tuple(rung.as_json() for rung in slimmed.ladder),
         experiments=tuple(asdict(trial) for trial in slimmed.trials),
         left_out=slimmed.left_out,
@@ -53,13 +45,22 @@ def receipt_of(
         seconds=job.clock.seconds,
         cached=cached,
         layers=[asdict(layer) for layer in image.layers],
-        warnings=(
-            *job.environment.warnings,
-            *analysis.warnings,
-            *_doubts(job, execution),
-            *slimmed.warnings,
-        ),
+        warnings=(*job.environment.warnings, *analysis.warnings, *_doubts(job, execution), *slimmed.warnings),
     )
+
+
+def _verified(execution: Execution, slimmed: Slimmed) -> dict[str, Any]:
+    """Return what replay proved, and how much of the notebook's own functions ran for it."""
+    replay, trace = slimmed.replay, slimmed.drafted.trace
+    return {
+        "samples": replay.samples,
+        "equal": replay.equal,
+        "requests": replay.requests,
+        "unstable": execution.unstable,
+        "method": replay.method,
+        "lines": trace.lines,
+        "lines_entered": trace.entered,
+    }
 
 
 def _doubts(job: Job, execution: Execution) -> tuple[str, ...]:
