@@ -33,7 +33,8 @@ def wanted(draft: Draft, patterns: Collection[str], *, accelerator: bool = False
     for pattern in patterns:
         found = {name for name in names if means(pattern, name)}
         below = [f"{folder}/{pattern}" for folder in folders]
-        below += [f"{folder}/{name.replace('.', '/')}/*" for folder in folders for name in found]
+        outermost = {name for name in found if name.rpartition(".")[0] not in found}
+        below += [f"{folder}/{name.replace('.', '/')}/*" for folder in folders for name in outermost]
         if not found and not any(fnmatchcase(path, one) for path in draft.files for one in below):
             message = f"--keep {pattern}: there is no such module or file in what serving may hold"
             raise ArgumentError(

@@ -29,12 +29,13 @@ def reached(
     """
     found = {trace.modules[name] for name in modules}
     gone, listed = _gone(draft, trace, found), _listed(draft, trace)
+    wild = [pattern for pattern in keep if set(pattern) & set("*?[")]
     by_themselves = (
         set(trace.libraries) - set(needed(draft, trace.modules.values())) - set(trace.modules.values())
     )
     found |= {path for path in (*trace.opened, *by_themselves) if draft.owners.get(path) not in gone}
     found |= {path for path in draft.files if path.rpartition("/")[0] in listed}
-    found |= {path for path in draft.files if any(fnmatchcase(path, pattern) for pattern in keep)}
+    found |= set(keep) | {path for path in draft.files if any(fnmatchcase(path, one) for one in wild)}
     found |= set(_started(draft))
     found |= set(_whole(draft, found))
     found |= set(_alternatives(draft, found))

@@ -107,7 +107,7 @@ def test_variables_of_the_caller_that_cells_see_are_in_the_key(project, monkeypa
 def test_large_files_are_read_once(project, monkeypatch):
     monkeypatch.setattr("nbslim.packer.hashes._SETTLED_SECONDS", 0)
     before = project.key()
-    monkeypatch.setattr("nbslim.packer.hashes._digest", lambda path: pytest.fail(f"{path} was read again"))
+    monkeypatch.setattr("nbslim.packer.hashes.digest", lambda path: pytest.fail(f"{path} was read again"))
     assert project.key() == before
 
 

@@ -6,7 +6,7 @@ import pytest
 from nbslim.packer.draft import Draft
 from nbslim.packer.image import take_out
 from nbslim.packer.replay import Replay
-from nbslim.packer.trace import Trace
+from nbslim.packer.trace import Possible, Trace
 from nbslim.packer.try_without import TRIALS, Bench, harmless, slimmest
 from nbslim.packer.without import Candidate
 from nbslim.packer.workspace import remove_tree
@@ -185,6 +185,6 @@ def test_who_did_without_a_module_is_told_unless_it_is_left_out_itself():
     edges = {"kept": {"gone": True}, "gone": {"gone.inner": False}, "other": {"kept": False}}
     trace = Trace(
         modules={}, loaded=frozenset(), edges=edges, missed={"absent": ["asker"]}, opened=frozenset(),
-        listed=frozenset(), libraries=frozenset(), lines=0, entered=0,
+        listed=frozenset(), libraries=frozenset(), lines=0, entered=0, possible=Possible({}, {}),
     )  # fmt: skip
     assert harmless(trace, {"gone", "gone.inner"}) == {"absent": {"asker"}, "gone": {"kept"}}

@@ -95,16 +95,28 @@ def test_what_wins_little_is_not_tried(tmp_path):
     assert candidates(draft, trace_of(names_of("main", "a"), edges={"main": {"a": OPTIONAL}}), {"main"}) == []
 
 
+def before_a_large_library(folder, asker):
+    """Return the candidates where `asker`, a file, may do without a module that needs a large library."""
+    lay_python(folder)
+    build_library(folder, "usr/lib/libcrypto.so.3", size=WORTH)
+    build_library(folder, f"{LIB}/_tls.so", "usr/lib/libcrypto.so.3")
+    build_library(folder, f"{LIB}/_needed.so")
+    lay_files(folder, f"{LIB}/main.py", asker)
+    files = {
+        "main": f"{LIB}/main.py",
+        "asker": asker,
+        "_tls": f"{LIB}/_tls.so",
+        "_needed": f"{LIB}/_needed.so",
+    }
+    edges = {"main": {"asker": NEEDS, "_needed": NEEDS}, "asker": {"_tls": OPTIONAL}}
+    return candidates(draft_of(folder), trace_of(files, edges=edges), {"main"})
+
+
 def test_small_module_before_a_large_library_of_the_system_is_a_candidate(tmp_path):
-    lay_python(tmp_path)
-    build_library(tmp_path, "usr/lib/libcrypto.so.3", size=WORTH)
-    build_library(tmp_path, f"{LIB}/_tls.so", "usr/lib/libcrypto.so.3")
-    build_library(tmp_path, f"{LIB}/_needed.so")
-    lay_files(tmp_path, f"{LIB}/main.py")
-    trace = trace_of(
-        {"main": f"{LIB}/main.py", "_tls": f"{LIB}/_tls.so", "_needed": f"{LIB}/_needed.so"},
-        edges={"main": {"_tls": OPTIONAL, "_needed": NEEDS}},
-    )
-    [found] = candidates(draft_of(tmp_path), trace, {"main"})
+    [found] = before_a_large_library(tmp_path, "usr/lib/python3.11/asker.py")
     assert (found.about, found.modules) == ("libcrypto.so.3", {"_tls"})
     assert found.bytes > WORTH
+
+
+def test_library_that_a_distribution_asks_for_is_no_candidate(tmp_path):
+    assert before_a_large_library(tmp_path, "app/lib/asker.py") == []

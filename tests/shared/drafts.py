@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 from nbslim.packer.draft import Draft
-from nbslim.packer.trace import Trace
+from nbslim.packer.trace import Possible, Trace
 
 PYTHON = "python3.11"
 
@@ -56,4 +56,5 @@ def trace_of(modules: dict[str, str], **known: object) -> Trace:
         "edges": {}, "missed": {}, "opened": frozenset(), "listed": frozenset(), "libraries": frozenset(),
         "lines": 0, "entered": 0,
     }  # fmt: skip
-    return Trace(modules=modules, loaded=frozenset(modules), **{**nothing, **known})
+    possible = Possible(modules, known.get("edges", {}))  # no function holds another import
+    return Trace(modules=modules, loaded=frozenset(modules), possible=possible, **{**nothing, **known})
