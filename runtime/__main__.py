@@ -124,7 +124,7 @@ def _shared(service: Service, listener: socket.socket, load: Callable[[], None])
 def _stopped(server: Server, service: Service, stopped: threading.Event) -> bool:
     """Wait for a signal, then finish what was accepted; return whether that ended in time."""
     stopped.wait()
-    service.ready = False
+    service.retire()
     time.sleep(service.settings.stop_delay)
     return server.stop(service.settings.stop_timeout)
 
