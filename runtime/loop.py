@@ -138,12 +138,15 @@ class Loop:
         while self._stand_by(me):
             while self._leader == me and not self._ending:
                 try:
-                    job = self._next()
+                    self._go_on(me)
                 except Exception:  # one connection's fault is not the end of the others
                     _log.exception("the server failed")
-                    continue
-                if job is not None:
-                    self._do(job, me)
+
+    def _go_on(self, me: int) -> None:
+        """Do the next job, or wait for sockets."""
+        job = self._next()
+        if job is not None:
+            self._do(job, me)
 
     def _stand_by(self, me: int) -> bool:
         """Wait until this thread leads; return False when there is nothing to lead any more."""
@@ -207,16 +210,17 @@ class Loop:
             self._on_tick(now)
 
     def _do(self, job: Job, me: int) -> None:
+        counted = job.counted  # now: a connection's next request may be of the other kind
         with self._changed:
             self._job = job
-            self._running += job.counted
+            self._running += counted
             if not self._awake:
                 self._awake = True
                 self._changed.notify()
         _serviced(job)
         with self._changed:
             self._done += 1
-            self._running -= job.counted
+            self._running -= counted
             leads = self._leader == me
             if leads:
                 self._job = None
