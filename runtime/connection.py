@@ -125,6 +125,7 @@ class Connection(HTTPChannel):  # type: ignore[misc]  # waitress ships no types
         self.server.note(self, request, status, length)
         request.close()
         self._begun = False
+        self.last_activity = time.time()
         with self.requests_lock:
             if close:
                 self.close_when_flushed = True
@@ -135,7 +136,6 @@ class Connection(HTTPChannel):  # type: ignore[misc]  # waitress ships no types
                 self.server.add_task(self)
             elif self.request is not None and self.request.expect_continue and self.request.headers_finished:
                 self.send_continue()
-        self.last_activity = time.time()
 
     def tick(self, now: float) -> None:
         """Close, or answer with a problem, what took longer than it may; `now` is by `time.monotonic`."""
@@ -183,6 +183,7 @@ class Connection(HTTPChannel):  # type: ignore[misc]  # waitress ships no types
             answers = b"%x\r\n%b\r\n" % (len(answers), answers) if answers else b""
             answers += b"0\r\n\r\n" if ends else b""
         self._write(answers)
+        self.last_activity = time.time()  # before: the lines may have taken longer than a client may be quiet
         self._working = False
         if ends:
             self.finish(request, 200, request.lines.answered, close=close)
