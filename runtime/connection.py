@@ -23,6 +23,7 @@ _TITLES = {
     413: ("too-large", "The body is too large"),
     431: ("headers-too-large", "The request's headers are too large"),
     501: ("not-implemented", "The request needs something that is not implemented"),
+    505: ("version-not-supported", "The request's version of HTTP is not known here"),
 }
 
 

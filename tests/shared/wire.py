@@ -104,6 +104,15 @@ class Reader:
 
     def response(self, method: str = "GET") -> Received | None:
         """Return the next response, which answers `method`; None where the connection was closed instead."""
+        head = self.head()
+        if head is None:
+            return None
+        status, headers = head
+        bodiless = method == "HEAD" or status < 200 or status in {204, 304}
+        return Received(status, headers, b"" if bodiless else self._body(headers))
+
+    def head(self) -> tuple[int, dict[str, str]] | None:
+        """Return status and headers of the next response."""
         while b"\r\n\r\n" not in self._data:
             if not self._receive():
                 assert self._data == b""
@@ -114,9 +123,16 @@ class Reader:
         lines = found[2].decode("latin-1").split("\r\n")[:-1]
         headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
         assert len(headers) == len(lines), f"a header comes twice in {lines}"
-        status = int(found[1])
-        bodiless = method == "HEAD" or status < 200 or status in {204, 304}
-        return Received(status, headers, b"" if bodiless else self._body(headers))
+        return int(found[1]), headers
+
+    def chunk(self) -> bytes:
+        """Return the next chunk of a body that comes in chunks; the last one is empty."""
+        while b"\r\n" not in self._data:
+            assert self._receive(), "a chunk has no size"
+        size, _, self._data = self._data.partition(b"\r\n")
+        chunk = self._take(int(size, 16) + 2)
+        assert chunk.endswith(b"\r\n")
+        return chunk[:-2]
 
     def closed(self) -> bool:
         """Return whether the other side closed and sent nothing more."""
@@ -125,16 +141,8 @@ class Reader:
     def _body(self, headers: dict[str, str]) -> bytes:
         if headers.get("transfer-encoding") == "chunked":
             assert "content-length" not in headers
-            return b"".join(iter(self._chunk, b""))
+            return b"".join(iter(self.chunk, b""))
         return self._take(int(headers["content-length"]))
-
-    def _chunk(self) -> bytes:
-        while b"\r\n" not in self._data:
-            assert self._receive(), "a chunk has no size"
-        size, _, self._data = self._data.partition(b"\r\n")
-        chunk = self._take(int(size, 16) + 2)
-        assert chunk.endswith(b"\r\n")
-        return chunk[:-2]
 
     def _take(self, length: int) -> bytes:
         while len(self._data) < length:
