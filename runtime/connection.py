@@ -90,6 +90,9 @@ class Connection(HTTPChannel):  # type: ignore[misc]  # waitress ships no types
         request = self.requests[0] if self.requests else self.request
         if request.lines is not None and request.error is None:
             self._answer_lines(request)
+        elif self._begun:  # the response's end is missing, so that nobody takes it for a whole one
+            self._lingers = True
+            self.finish(request, 200, request.lines.answered, close=True)
         elif request.error is not None:
             self._lingers = True
             self.respond(request, _malformed(request.error).response(), close=True)
@@ -175,10 +178,9 @@ class Connection(HTTPChannel):  # type: ignore[misc]  # waitress ships no types
         close = request.connection_close or self.server.draining or not chunked
         if not self._begun:
             self._begun = True
-            length = "Transfer-Encoding: chunked" if chunked else ""
-            self._write(
-                self.server.head(Response(200, LINES, b""), request, "close" if close else "", length)
-            )
+            framing = "Transfer-Encoding: chunked\r\n" if chunked else ""
+            head = self.server.head(Response(200, LINES, b""), request, "close" if close else "", framing)
+            self._write(head)
         answers = b"".join(self.server.service.predict_lines(lines))
         if chunked:
             answers = b"%x\r\n%b\r\n" % (len(answers), answers) if answers else b""

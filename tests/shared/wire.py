@@ -142,6 +142,11 @@ class Reader:
         if headers.get("transfer-encoding") == "chunked":
             assert "content-length" not in headers
             return b"".join(iter(self.chunk, b""))
+        if "content-length" not in headers:
+            assert headers["connection"] == "close"
+            while self._receive():
+                pass
+            return self._take(len(self._data))
         return self._take(int(headers["content-length"]))
 
     def _take(self, length: int) -> bytes:
