@@ -26,6 +26,7 @@ class StrictParser(HTTPRequestParser):  # type: ignore[misc]
         taken = super().received(data)
         if self.error is not None:
             self.expect_continue = False
+            self.error.body = self._reason(self.error)
         return taken
 
     def parse_header(self, header_plus: bytes) -> None:
@@ -44,6 +45,15 @@ class StrictParser(HTTPRequestParser):  # type: ignore[misc]
             raise ParsingError("the address is no path")
         if self.chunked or "TRANSFER_ENCODING" in self.headers:
             self._check_framing(header_plus)
+
+    def _reason(self, error: Error) -> str:
+        if error.code == 413:
+            return f"a body may have {self.adj.max_request_body_size - 1} bytes at most"  # waitress refuses its limit
+        if error.code == 431:
+            return (
+                f"address and headers together may have {self.adj.max_request_header_size - 1} bytes at most"
+            )
+        return str(error.body).partition(' "')[0]  # without what it quotes
 
     def _check_host(self) -> None:
         host = self.headers.get("HOST")

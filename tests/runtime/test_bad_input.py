@@ -472,6 +472,27 @@ def assert_goes_on(connection, reader):
 
 
 @pytest.mark.parametrize(
+    ("sent", "detail"),
+    [
+        (request(b"[1]", "X: secret\nY: secret"), "Bare CR or LF found in header line"),
+        (head("Host: test", f"Content-Length: {MAX_BODY + 1}"), f"a body may have {MAX_BODY} bytes at most"),
+        (head("X: " + "secret" * 50_000), "address and headers together may have 262143 bytes at most"),
+        (request(b'["secret",\n NaN]'), "the body is not accepted: NaN is not JSON at line 2, column 2"),
+        (request(BOMB, "Content-Encoding: gzip"), f"the inflated body is larger than {MAX_BODY} bytes"),
+        (request(b'"object"'), "a value of type object cannot be written as JSON"),
+        (request(b'"raises"'), "the predictor raised FileNotFoundError; the log holds the traceback"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_detail_says_what_is_wrong_without_quoting(sent, detail, server):
+    with server.connect() as connection:
+        connection.sendall(sent)
+        response = Reader(connection).response("POST")
+        assert json.loads(response.body)["detail"] == detail
+        assert b"secret" not in response.body
+
+
+@pytest.mark.parametrize(
     "rest", [b"zz\r\n1\n\r\n", b"2\r\n", b"2\r\n2\n\r\n"], ids=["bad chunk", "late chunk", "no end"]
 )
 def test_lines_that_break_off_get_their_answers_and_no_end(rest, server):
