@@ -47,7 +47,7 @@ def test_bundle_can_be_named_by_the_environment(bundle):
 
 
 def test_requests_run_side_by_side(bundle, serving):
-    with serving(bundle(SLEEPY)) as server, ThreadPoolExecutor(4) as pool:
+    with serving(bundle(SLEEPY), NBSLIM_THREADS="4") as server, ThreadPoolExecutor(4) as pool:
         begin = time.monotonic()
         answers = list(pool.map(lambda _: post(server.port, "0.5"), range(4)))
         assert answers == [(200, "0.5")] * 4
