@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from functools import partial
 from http import HTTPStatus
 
 import falcon
+from nbslim.runtime.bundle import Bundle
+from nbslim.runtime.encode import encode
+from nbslim.runtime.info import info
 from nbslim.runtime.metrics import CONTENT_TYPE, exposition
-from nbslim.runtime.problems import Problem, Response
+from nbslim.runtime.openapi import openapi
+from nbslim.runtime.page import HEADERS, page
+from nbslim.runtime.problems import JSON, Problem, Response
 from nbslim.runtime.service import Service
 
 
@@ -19,6 +26,12 @@ def create_app(service: Service) -> falcon.App[falcon.Request, falcon.Response]:
     app.add_route("/healthz", _Health())
     app.add_route("/readyz", _Readiness(service))
     app.add_route("/metrics", _Metrics(service))
+    enforced = service.settings.like_samples
+    app.add_route("/", _Document(service, falcon.MEDIA_HTML, partial(page, enforced=enforced), HEADERS))
+    app.add_route(
+        "/openapi.json", _Document(service, JSON, lambda one: encode(openapi(one, enforced=enforced)))
+    )
+    app.add_route("/info", _Document(service, JSON, lambda one: encode(info(one))))
     app.set_error_serializer(_write_problem)
     return app
 
@@ -66,6 +79,35 @@ class _Metrics:
     def on_get(self, request: falcon.Request, response: falcon.Response) -> None:  # noqa: ARG002 - falcon's signature
         response.content_type = CONTENT_TYPE
         response.text = exposition(self._service.figures)
+
+    on_head = on_get
+
+
+class _Document:
+    """What `make` tells of the bundle; made when it is first asked for, which for most services is never."""
+
+    def __init__(
+        self,
+        service: Service,
+        content_type: str,
+        make: Callable[[Bundle], str],
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        self._service = service
+        self._content_type = content_type
+        self._make = make
+        self._headers = headers or {}
+        self._text = ""
+
+    def on_get(self, request: falcon.Request, response: falcon.Response) -> None:  # noqa: ARG002 - falcon's signature
+        bundle = self._service.entry_points
+        if not isinstance(bundle, Bundle):
+            _write(response, self._service.readiness())
+            return
+        self._text = self._text or self._make(bundle)
+        response.content_type = self._content_type
+        response.set_headers(dict(self._headers))
+        response.text = self._text
 
     on_head = on_get
 

@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nbslim.runtime.bundle import Bundle
-from nbslim.runtime.examples import examples
 from nbslim.runtime.openapi_schemas import ref, schemas
+from nbslim.runtime.plain import LINES
+from nbslim.runtime.problems import JSON, PROBLEM
+from nbslim.runtime.samples import answered, examples
 from nbslim.runtime.schema import Schema
 
 EXAMPLES = 5
@@ -16,15 +18,12 @@ EXAMPLES = 5
 BATCH = 3
 """So many of them are the example of a batch."""
 
-JSON = "application/json"
-LINES = "application/x-ndjson"
-PROBLEM = "application/problem+json"
-
 PROBLEMS = {
     "400": "The request or its JSON cannot be read, or the sample is refused",
     "408": "The request did not come in time",
     "413": "The body is larger than this service takes",
     "415": "The body has a Content-Encoding that this service does not know",
+    "431": "The request's headers are too large",
     "500": "The validator or the predictor failed, or the answer cannot be written as JSON",
     "503": "The service is not ready, or it is stopping",
 }
@@ -34,8 +33,7 @@ _Examples = Sequence[Mapping[str, Any]]
 
 def openapi(bundle: Bundle, *, enforced: bool = False) -> dict[str, Any]:
     """Return the document; `enforced` says whether a sample must be like the notebook's own to be scored."""
-    answered = [record for record in bundle.samples if "answer" in record]
-    shown = [record for _, record in examples(answered, EXAMPLES)]
+    shown = [record for _, record in examples(answered(bundle.samples), EXAMPLES)]
     return {
         "openapi": "3.1.0",
         "info": {
@@ -58,7 +56,7 @@ def openapi(bundle: Bundle, *, enforced: bool = False) -> dict[str, Any]:
             },
         },
         "components": {
-            "schemas": schemas(answered, enforced=enforced),
+            "schemas": schemas(bundle.samples, enforced=enforced),
             "responses": {
                 f"Problem{status}": _response(about, PROBLEM, ref("schemas", "Problem"))
                 for status, about in PROBLEMS.items()
@@ -117,7 +115,7 @@ def _predict_batch(shown: _Examples) -> dict[str, Any]:
 
 
 def _get(operation: str, summary: str, media: str, schema: Schema) -> dict[str, Any]:
-    responses = {"200": _response(summary, media, schema), **_problems("400", "408")}
+    responses = {"200": _response(summary, media, schema), **_problems("400", "408", "431")}
     return {"operationId": operation, "summary": summary, "responses": responses}
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from nbslim.runtime.schema import Schema, infer, types
+from nbslim.runtime.samples import Record, answer_schema, answered, input_schema
+from nbslim.runtime.schema import Schema, types
 
 
 def ref(kind: str, name: str) -> dict[str, str]:
@@ -41,19 +42,19 @@ _BATCH_PROBLEM_SCHEMA = {
 }
 
 
-def schemas(answered: Sequence[Mapping[str, Any]], *, enforced: bool) -> dict[str, Any]:
+def schemas(records: Sequence[Record], *, enforced: bool) -> dict[str, Any]:
     """Return the schemas of samples, answers and problems; see `openapi`."""
-    shape = infer([record["input"] for record in answered])
-    shown = f"Inferred from the notebook's {len(answered)} samples"
+    count = len(answered(records))
+    shown = f"Inferred from {count} sample{'' if count == 1 else 's'} of the notebook"
     open_to_all = {
         "description": f"{shown}; nothing enforces it: any JSON value goes to the validator",
         "anyOf": [ref("schemas", "LikeSamples"), {}],
     }
     closed = {"description": f"{shown}; what is not like them is refused", **ref("schemas", "LikeSamples")}
-    answer = _loosened(infer([record["answer"] for record in answered]))
+    answer = _loosened(answer_schema(records))
     return {
         "Sample": closed if enforced else open_to_all,
-        "LikeSamples": shape,
+        "LikeSamples": input_schema(records),
         "Answer": {"description": f"{shown}; nothing enforces it", **answer},
         "Problem": _PROBLEM_SCHEMA,
         "BatchProblem": _BATCH_PROBLEM_SCHEMA,

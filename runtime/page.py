@@ -6,9 +6,8 @@ from pathlib import Path
 
 from nbslim.runtime.bundle import Bundle
 from nbslim.runtime.encode import encode
-from nbslim.runtime.examples import examples
 from nbslim.runtime.in_words import in_words
-from nbslim.runtime.schema import infer
+from nbslim.runtime.samples import examples, input_schema
 from nbslim.runtime.scoring import expected
 
 SAMPLES = 8
@@ -34,10 +33,9 @@ HEADERS = {
 
 def page(bundle: Bundle, *, enforced: bool = False) -> str:
     """Return the page; `enforced` says whether a sample must be like the notebook's own to be scored."""
-    answered = [record for record in bundle.samples if "answer" in record]
     about = {
         "name": bundle.name,
-        "expects": in_words(infer([record["input"] for record in answered])),
+        "expects": in_words(input_schema(bundle.samples)),
         "enforced": enforced,
         "recorded": len(bundle.samples),
         "samples": [
