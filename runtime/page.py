@@ -17,8 +17,8 @@ _TEMPLATE = Path(__file__).with_name("page.html")
 _PLACE = "{{about}}"
 
 # The hashes of the page's only script and style: nothing else can run or load, whatever a sample holds.
-_SCRIPT = "sha256-"
-_STYLE = "sha256-"
+_SCRIPT = "sha256-FfwQgwKLB4Hwz9JSo7CI1QucWFK/r2eLmHJPvq8CDDg="
+_STYLE = "sha256-2n6Ow6d9HuGQXRYocLXBiYNjDY7Zk2s28YwyC0QqxIM="
 
 HEADERS = {
     "Cache-Control": "no-store",
