@@ -26,6 +26,11 @@ class Batch:
         for connection, request, response in zip(self._connections, requests, responses):
             connection.respond(request, response)
 
+    def give_up(self) -> None:
+        """Close all connections."""
+        for connection in self._connections:
+            connection.give_up()
+
     def settle(self) -> None:
         """Settle all connections."""
         for connection in self._connections:

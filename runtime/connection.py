@@ -49,7 +49,7 @@ class Connection(HTTPChannel):  # type: ignore[misc]  # waitress ships no types
     @property
     def counted(self) -> bool:
         """Whether its next request calls the predictor."""
-        return not self.requests or getattr(self.requests[0], "path", "").startswith("/predict")
+        return not self.requests or self.requests[0].path.startswith("/predict")
 
     @property
     def busy(self) -> bool:
@@ -96,6 +96,10 @@ class Connection(HTTPChannel):  # type: ignore[misc]  # waitress ships no types
             self.respond(request, self.server.service.predict(body(request), encoding(request)))
         else:
             self._run(WSGITask(self, request), request)
+
+    def give_up(self) -> None:
+        """Close, since answering went wrong."""
+        self.will_close = True
 
     def settle(self) -> None:
         """Send what is left, close what is to be closed, and wait for what may come."""

@@ -10,8 +10,8 @@ _RECORD = 128
 """Bytes: a float, the length of the key, the key."""
 _KEY = _RECORD - 10
 _RECORDS = 512
-_SPARE = 32
-"""So many records are left for the metrics' other labels."""
+_LABELS = 150
+"""So many labels a metric has at most."""
 _FLOATS = _RECORD // 8
 _PROCESS = _RECORD * _RECORDS
 OTHERS = "(others)"
@@ -69,8 +69,8 @@ class Figures:
 
     def _new(self, key: Key) -> int:
         written = "\0".join(key).encode()
-        full = int(self._floats[self._first * _FLOATS]) > _RECORDS - _SPARE and key[1] != OTHERS
-        if full or len(written) > _KEY:
+        full = sum(name == key[0] for name, _ in self._places) >= _LABELS
+        if (full and key[1] != OTHERS) or len(written) > _KEY:
             return self.place(key[0], OTHERS)
         with self._lock:
             count = int(self._floats[self._first * _FLOATS])

@@ -46,6 +46,7 @@ class Lines:
 class LinesParser(HTTPRequestParser):  # type: ignore[misc]  # waitress ships no types
     """Parses requests as waitress does; a body of JSON lines has no limit but that of each line."""
 
+    command = path = ""
     lines: Lines | None = None
 
     def parse_header(self, header_plus: bytes) -> None:

@@ -31,7 +31,10 @@ class Job(Protocol):
     counted: bool
 
     def service(self) -> None:
-        """Do it; raises nothing."""
+        """Do it."""
+
+    def give_up(self) -> None:
+        """Have no more to do with it: doing it raised what it should not."""
 
     def settle(self) -> None:
         """Send what is left to be sent; only the leader calls it, when the job is done."""
@@ -228,3 +231,4 @@ def _serviced(job: Job) -> None:
         job.service()
     except BaseException:
         _log.exception("a request was given up")
+        job.give_up()

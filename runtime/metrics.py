@@ -47,15 +47,15 @@ class Metric:
             return
         for label, value in sorted(totals.items()):
             labels = f'{{{self.label}="{label.translate(_IN_LABEL)}"}}' if self.label else ""
-            yield f"{self.name}{labels} {value}"
+            yield f"{self.name}{labels} {_text(value)}"
 
     def _buckets(self, totals: Mapping[str, float]) -> Iterator[str]:
         count = 0.0
         for bound in sorted((label for label in totals if label != "sum"), key=float):
             count += totals[bound]
-            yield f'{self.name}_bucket{{le="{bound}"}} {count}'
-        yield f"{self.name}_sum {totals.get('sum', 0.0)}"
-        yield f"{self.name}_count {count}"
+            yield f'{self.name}_bucket{{le="{bound}"}} {_text(count)}'
+        yield f"{self.name}_sum {_text(totals.get('sum', 0.0))}"
+        yield f"{self.name}_count {_text(count)}"
 
 
 METRICS = (
@@ -64,9 +64,9 @@ METRICS = (
     Metric(RUNNING, "gauge", "Requests that have no response yet."),
     Metric(PREDICTIONS, "counter", "Answers of the predictor, by value.", "value"),
     Metric(VALUES, "histogram", "Answers of the predictor that are numbers."),
-    Metric(MISSES, "counter", "Imports of modules that nbslim removed from the image.", "module"),
     Metric(LOADING, "gauge", "Seconds that loading the bundle took.", total=max),
     Metric(RESTARTS, "counter", "Worker processes that ended and were replaced."),
+    Metric(MISSES, "counter", "Imports of modules that nbslim removed from the image.", "module"),
 )
 
 
@@ -76,9 +76,13 @@ def exposition(figures: Figures) -> str:
     lines: list[str] = []
     for metric in METRICS:
         numbers = {label: values for (name, label), values in collected.items() if name == metric.name}
-        if numbers:
+        if numbers or metric.type != "histogram":
             lines.extend(metric.lines(numbers))
     return "".join(f"{line}\n" for line in lines)
+
+
+def _text(value: float) -> str:
+    return str(int(value)) if value == value // 1 else repr(value)
 
 
 class Histogram:

@@ -43,10 +43,10 @@ def _quota(cgroup: Path) -> float | None:
     """Return the processors that the control group allows (versions 2 and 1), or None for all."""
     try:
         if (cgroup / "cpu.max").is_file():
-            quota, period = (cgroup / "cpu.max").read_text(encoding="ascii").split()
+            quota, period = (cgroup / "cpu.max").read_text(encoding="utf-8").split()
         else:
-            quota = (cgroup / "cpu/cpu.cfs_quota_us").read_text(encoding="ascii").strip()
-            period = (cgroup / "cpu/cpu.cfs_period_us").read_text(encoding="ascii").strip()
+            quota = (cgroup / "cpu/cpu.cfs_quota_us").read_text(encoding="utf-8").strip()
+            period = (cgroup / "cpu/cpu.cfs_period_us").read_text(encoding="utf-8").strip()
         return None if quota in {"max", "-1"} else int(quota) / int(period)
     except (OSError, ValueError):
         return None

@@ -136,8 +136,8 @@ class Server(TcpWSGIServer):  # type: ignore[misc]  # waitress ships no types
         self._log.note(
             request_id=self.identify(request),
             client=connection.addr[0],
-            method=getattr(request, "command", "-"),
-            path=getattr(request, "path", ""),
+            method=request.command,
+            path=request.path,
             status=status,
             length=length,
             seconds=seconds,

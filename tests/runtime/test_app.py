@@ -64,7 +64,7 @@ def test_form_body_is_not_taken_apart(client):
     assert result.json == "a=1&b=%20+"
 
 
-@pytest.mark.parametrize("body", ['"ä"', '"\\ud800"', "null", "0", "[]"])
+@pytest.mark.parametrize("body", ['"ä"', "null", "0", "[]"])
 def test_any_json_value_can_be_sample_and_answer(body, client):
     result = client("predictor = lambda x: x").simulate_post("/predict", body=body)
     assert (result.status_code, result.text) == (200, body)
