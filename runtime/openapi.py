@@ -39,21 +39,12 @@ def openapi(bundle: Bundle, *, enforced: bool = False) -> dict[str, Any]:
         "info": {
             "title": bundle.name,
             "version": "1",
-            "description": f"Predictions of the notebook's function `predictor`, served under the name {bundle.name}.",
+            "description": "Predictions of the function `predictor` of a notebook.",
         },
         "paths": {
             "/predict": {"post": _predict(shown)},
             "/predict/batch": {"post": _predict_batch(shown[:BATCH])},
-            "/": {"get": _get("page", "A page for people", "text/html", {"type": "string"})},
-            "/openapi.json": {"get": _get("openapi", "This document", JSON, {"type": "object"})},
-            "/info": {
-                "get": _get("info", "What is served, and what it was made from", JSON, {"type": "object"})
-            },
-            "/healthz": {"get": _get("live", "Whether the process answers", JSON, ref("schemas", "Status"))},
-            "/readyz": {"get": _ready()},
-            "/metrics": {
-                "get": _get("metrics", "Figures in Prometheus' text format", "text/plain", {"type": "string"})
-            },
+            **{path: {"get": operation} for path, operation in _about_the_service().items()},
         },
         "components": {
             "schemas": schemas(bundle.samples, enforced=enforced),
@@ -69,6 +60,18 @@ def openapi(bundle: Bundle, *, enforced: bool = False) -> dict[str, Any]:
                 }
             },
         },
+    }
+
+
+def _about_the_service() -> dict[str, dict[str, Any]]:
+    text, status, document = {"type": "string"}, ref("schemas", "Status"), {"type": "object"}
+    return {
+        "/": _get("page", "A page for people", "text/html", text),
+        "/openapi.json": _get("openapi", "This document", JSON, document),
+        "/info": _get("info", "What is served, and what it was made from", JSON, document),
+        "/healthz": _get("live", "Whether the process answers", JSON, status),
+        "/readyz": _get("ready", "Whether samples are scored", JSON, status),
+        "/metrics": _get("metrics", "Figures in Prometheus' text format", "text/plain", text),
     }
 
 
@@ -115,13 +118,8 @@ def _predict_batch(shown: _Examples) -> dict[str, Any]:
 
 
 def _get(operation: str, summary: str, media: str, schema: Schema) -> dict[str, Any]:
-    responses = {"200": _response(summary, media, schema), **_problems("400", "408", "431")}
+    responses = {"200": _response(summary, media, schema), **_problems("400", "408", "431", "503")}
     return {"operationId": operation, "summary": summary, "responses": responses}
-
-
-def _ready() -> dict[str, Any]:
-    ready = _get("ready", "Whether samples are scored", JSON, ref("schemas", "Status"))
-    return {**ready, "responses": {**ready["responses"], **_problems("503")}}
 
 
 def _problems(*statuses: str) -> dict[str, Any]:

@@ -18,7 +18,7 @@ _PROBLEM_SCHEMA = {
     "description": "A problem document (RFC 9457)",
     "type": "object",
     "properties": {
-        "type": {"type": "string", "description": "Which problem it is; this stays from release to release"},
+        "type": {"type": "string", "description": "Which problem it is", "examples": ["urn:nbslim:refused"]},
         "title": {"type": "string"},
         "status": {"type": "integer"},
         "detail": {"type": "string"},
@@ -45,7 +45,7 @@ _BATCH_PROBLEM_SCHEMA = {
 def schemas(records: Sequence[Record], *, enforced: bool) -> dict[str, Any]:
     """Return the schemas of samples, answers and problems; see `openapi`."""
     count = len(answered(records))
-    shown = f"Inferred from {count} sample{'' if count == 1 else 's'} of the notebook"
+    shown = f"Inferred from {count or 'no'} sample{'' if count == 1 else 's'} of the notebook"
     open_to_all = {
         "description": f"{shown}; nothing enforces it: any JSON value goes to the validator",
         "anyOf": [ref("schemas", "LikeSamples"), {}],

@@ -128,7 +128,9 @@ class Browser:
 def browser() -> Iterator[Browser]:
     """Start a browser; it ends with the block."""
     port = free_port()
-    process = subprocess.Popen([DRIVER, f"--port={port}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [DRIVER, f"--port={port}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     try:
         session = _session(f"http://127.0.0.1:{port}")
         try:
