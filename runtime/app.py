@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Callable
 from http import HTTPStatus
 
 import falcon
 from nbslim.runtime.bundle import Bundle
-from nbslim.runtime.encode import encode
-from nbslim.runtime.info import info
+from nbslim.runtime.documents import DOCUMENTS
 from nbslim.runtime.metrics import CONTENT_TYPE, exposition
-from nbslim.runtime.openapi import openapi
-from nbslim.runtime.page import HEADERS, page
-from nbslim.runtime.problems import JSON, Problem, Response
+from nbslim.runtime.problems import Problem, Response
 from nbslim.runtime.service import Service
 
 
@@ -26,12 +22,8 @@ def create_app(service: Service) -> falcon.App[falcon.Request, falcon.Response]:
     app.add_route("/healthz", _Health())
     app.add_route("/readyz", _Readiness(service))
     app.add_route("/metrics", _Metrics(service))
-    enforced = service.settings.like_samples
-    app.add_route("/", _Document(service, falcon.MEDIA_HTML, partial(page, enforced=enforced), HEADERS))
-    app.add_route(
-        "/openapi.json", _Document(service, JSON, lambda one: encode(openapi(one, enforced=enforced)))
-    )
-    app.add_route("/info", _Document(service, JSON, lambda one: encode(info(one))))
+    for path, document in DOCUMENTS.items():
+        app.add_route(path, _Document(service, document))
     app.set_error_serializer(_write_problem)
     return app
 
@@ -84,30 +76,18 @@ class _Metrics:
 
 
 class _Document:
-    """What `make` tells of the bundle; made when it is first asked for, which for most services is never."""
+    """What is told of the bundle; made when it is first asked for."""
 
-    def __init__(
-        self,
-        service: Service,
-        content_type: str,
-        make: Callable[[Bundle], str],
-        headers: Mapping[str, str] | None = None,
-    ) -> None:
+    def __init__(self, service: Service, make: Callable[..., Response]) -> None:
         self._service = service
-        self._content_type = content_type
         self._make = make
-        self._headers = headers or {}
-        self._text = ""
+        self._made: Response | None = None
 
     def on_get(self, request: falcon.Request, response: falcon.Response) -> None:  # noqa: ARG002 - falcon's signature
         bundle = self._service.entry_points
-        if not isinstance(bundle, Bundle):
-            _write(response, self._service.readiness())
-            return
-        self._text = self._text or self._make(bundle)
-        response.content_type = self._content_type
-        response.set_headers(dict(self._headers))
-        response.text = self._text
+        if self._made is None and isinstance(bundle, Bundle):
+            self._made = self._make(bundle, enforced=self._service.settings.like_samples)
+        _write(response, self._made or self._service.readiness())
 
     on_head = on_get
 

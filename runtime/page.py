@@ -17,18 +17,20 @@ _TEMPLATE = Path(__file__).with_name("page.html")
 _PLACE = "{{about}}"
 
 # The hashes of the page's only script and style: nothing else can run or load, whatever a sample holds.
-_SCRIPT = "sha256-FfwQgwKLB4Hwz9JSo7CI1QucWFK/r2eLmHJPvq8CDDg="
+_SCRIPT = "sha256-XSh661F5lQ2vz+76arJT/ek26EHvRwvYswqLLtn2FfQ="
 _STYLE = "sha256-2n6Ow6d9HuGQXRYocLXBiYNjDY7Zk2s28YwyC0QqxIM="
 
-HEADERS = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": (
-        f"default-src 'none'; script-src '{_SCRIPT}'; style-src '{_STYLE}'; connect-src 'self'; img-src data:; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-}
+_POLICY = (
+    f"default-src 'none'; script-src '{_SCRIPT}'; style-src '{_STYLE}'; connect-src 'self'; img-src data:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+HEADERS = (
+    ("Cache-Control", "no-store"),
+    ("Content-Security-Policy", _POLICY),
+    ("Referrer-Policy", "no-referrer"),
+    ("X-Content-Type-Options", "nosniff"),
+)
 
 
 def page(bundle: Bundle, *, enforced: bool = False) -> str:
