@@ -4,7 +4,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from wire import Wire, ask, request
+from client import ask, client, request
 
 SLEEPY = """
     def predictor(seconds):
@@ -57,8 +57,8 @@ def test_other_requests_take_no_place_from_calls_and_give_none(bundle, serving):
 
 
 def test_place_is_free_again_whatever_the_next_request_on_the_connection_is(bundle, serving):
-    with serving(bundle(SLEEPY)) as server, Wire(server.port) as wire:
+    with serving(bundle(SLEEPY)) as server, client(server.port) as one:
         for _ in range(3):
-            wire.send(request("/predict", b"0") + request("/healthz") + request("/predict", b"0"))
-            assert [wire.response().status for _ in range(3)] == [200] * 3
+            one.send(request("/predict", b"0") + request("/healthz") + request("/predict", b"0"))
+            assert [one.answer().status for _ in range(3)] == [200] * 3
         assert predict(server.port, b"0") == (200, b"0")
