@@ -51,12 +51,14 @@ class Loop:
         self.map: dict[int, Any] = {}
         """waitress' map of sockets, by file descriptor."""
         self.before_waiting: Callable[[], None] = lambda: None
+        self.when_idle: Callable[[], None] = lambda: None
+        """Called when a wait brought nothing."""
         self.gather: Callable[[Job], bool] = _waits_for_none
         """Takes a job that waits for others, and returns True; `gathered` gives it back as part of a batch."""
         self.gathered: Callable[[], tuple[Job | None, float]] = lambda: (None, TICK)
         """Returns a batch that is due, or the seconds until one may be."""
         self.longest_wait = TICK
-        """Seconds between two calls of `before_waiting` at most."""
+        """Seconds to wait at most."""
         self._on_tick = on_tick
         self._places = places
         self._ready: deque[Job] = deque()
@@ -199,10 +201,13 @@ class Loop:
     def _wait(self, seconds: float) -> None:
         self.before_waiting()
         self._do_calls()  # what is not to be read now must not be found readable
-        for number, flags in self._epoll.poll(min(seconds, self.longest_wait)):
+        events = self._epoll.poll(min(seconds, self.longest_wait))
+        for number, flags in events:
             one = self.map.get(number)
             if one is not None:
                 wasyncore.readwrite(one, flags)
+        if not events and not self._calls:
+            self.when_idle()
         self._do_calls()
         now = time.monotonic()
         if now >= self._next_tick:

@@ -1,13 +1,19 @@
 """Connections as clients treat them, each in a way that servers get wrong."""
 
+import contextlib
 import json
+import os
 import signal
 import socket
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from client import Client, ask, client, request
+from support import free_port
 
 SLEEPY = """
     def predictor(seconds):
@@ -176,3 +182,35 @@ def test_pipelined_requests_that_came_before_the_signal_are_answered(threads, bu
             assert ["connection" in answer.headers for answer in found] == [False, False, True]
             assert later.result().body == b"0.1"
         assert server.process.wait(timeout=10) == 0
+
+
+def test_server_without_room_for_more_connections_answers_those_that_it_has(bundle):
+    code = "import resource, runpy; resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40)); "
+    command = [sys.executable, "-c", code + "runpy.run_module('nbslim.runtime', run_name='__main__')"]
+    variables = {**os.environ, "PORT": str(free_port()), "NBSLIM_BUNDLE": str(bundle("predictor = str"))}
+    with (
+        contextlib.ExitStack() as stack,
+        subprocess.Popen(command, env=variables, stderr=subprocess.PIPE, text=True) as process,
+    ):
+        stack.callback(process.kill)
+        assert "listens" in process.stderr.readline()
+        port = int(variables["PORT"])
+        many = [stack.enter_context(client(port)) for _ in range(60)]
+        for one in many[:10]:
+            one.send(request("/healthz"))
+            assert one.answer().status == 200
+        before = cpu_seconds(process.pid)
+        time.sleep(2)
+        assert cpu_seconds(process.pid) - before < 0.5
+        for one in many[:40]:
+            one.close()
+        many[-1].send(request("/predict", b"1"))
+        assert many[-1].answer().body == b'"1"'
+        process.terminate()
+        assert process.wait(timeout=10) == 0
+        assert 1 <= process.stderr.read().count("no connection can be accepted: Too many open files") <= 8
+
+
+def cpu_seconds(process):
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
