@@ -12,7 +12,7 @@ from nbslim.runtime.figures import Figures
 from nbslim.runtime.metrics import AnswerFigures
 from nbslim.runtime.problems import JSON, Problem, Response
 from nbslim.runtime.readiness import is_right, trial
-from nbslim.runtime.schema import infer
+from nbslim.runtime.samples import input_schema
 from nbslim.runtime.scoring import EntryPoints, Outcome, Served, as_served, expected
 from nbslim.runtime.settings import Settings
 
@@ -40,7 +40,7 @@ class Service:
         """Answer with `entry_points` from now on."""
         samples = entry_points.samples if isinstance(entry_points, Bundle) else ()
         if self.settings.like_samples and samples:
-            self._reader = plain.Reader(self.settings, infer([record["input"] for record in samples]))
+            self._reader = plain.Reader(self.settings, input_schema(samples))
         self._answers = AnswerFigures(self.figures, [record.get("answer") for record in samples])
         self.entry_points = entry_points
         self._served = as_served(entry_points)
@@ -56,6 +56,11 @@ class Service:
                 return f"the sample {self._trial['input']!r:.200} gets {found!r:.200}, not {wanted!r:.200}"
         self.ready = True
         return None
+
+    def retire(self) -> None:
+        """Answer as before, but be not ready any more."""
+        self.ready = False
+        self._obstacle = "the service is about to stop"
 
     def readiness(self) -> Response:
         """Return whether requests should be sent here."""
