@@ -57,7 +57,9 @@ def predictor(x):
 
 def test_settings_of_the_loading_thread_hold_for_every_request(bundle):
     effect = Effect(changing("import decimal; decimal.setcontext(decimal.Context(prec=4))"))
-    pickled = cloudpickle.dumps({"effects": [effect], **functions(PRECISE)})
+    names = {"__name__": "__main__"}
+    exec(PRECISE, names)
+    pickled = cloudpickle.dumps({"effects": [effect], "predictor": names["predictor"]})
     folder = bundle(pickled, ({"input": 3, "answer": "0.3333"},))
     import decimal
 
