@@ -24,6 +24,7 @@ from nbslim.packer.pythons import find_python
 from nbslim.packer.replay import inside
 from nbslim.packer.unpack import unpack_archive
 from nbslim.packer.workspace import remove_tree
+from nbslim.runtime.bundle import FORMAT
 from nbslim.runtime.integrity import MANIFEST, IntegrityError, check_files
 
 
@@ -64,8 +65,12 @@ def _manifest(bundle: Path) -> tuple[str, list[str]]:
     path = bundle / MANIFEST
     try:
         manifest = json.loads(path.read_text())
-        python, kept, files = manifest["python"], manifest["distributions"], manifest["files"]
-        requirements = [f"{name}=={version}" for name, version in kept.items()]
+        number = manifest["format"]
+        if number != FORMAT:
+            message = f"{path}: format {number} is not {FORMAT}, the one that this nbslim serves"
+            raise BuildError(message, hint="pack the notebook again")
+        requirements = [f"{name}=={version}" for name, version in manifest["distributions"].items()]
+        python, files = manifest["python"], manifest["files"]
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         message = f"{path} is not the manifest of a bundle: {error!r}"
         raise BuildError(message, hint="nbslim pack --bundle FOLDER makes one") from error

@@ -14,7 +14,7 @@ FILE = "entry_points.buffers"
 LEAST = 1 << 16
 """So many bytes are worth a place of their own; what is smaller stays in the pickle."""
 _ALIGNED = 64
-"""Vector instructions want it; numpy's own arrays begin at such addresses, too."""
+"""A line of the processor's cache, and what its widest vectors want."""
 
 
 def write_buffers(path: Path, buffers: Sequence[memoryview]) -> None:

@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 from bundles import write_bundle
 from nbslim.packer.bundle import read_entry_points
+from nbslim.packer.inside_kernel import _write
 from nbslim.runtime.buffers import LEAST, map_buffers
 from nbslim.runtime.bundle import _entry_points, load_bundle
+from nbslim.runtime.effects import Effect
 
 pytestmark = pytest.mark.usefixtures("unchanged_path")
 
@@ -76,6 +78,25 @@ def test_one_object_stays_one_object(arrays, tmp_path):
     one, two = arrays(shared, shared)
     assert one is two
     assert len(map_buffers(tmp_path / "bundle" / FILE)) == 1
+
+
+def test_what_a_change_holds_is_what_the_predictor_holds(tmp_path):
+    names = {"__name__": "__main__", "shared": Array(bytearray(LEAST)), "sys": sys}
+    exec("def change(): sys.seen = shared\ndef predictor(x): return sys.seen is shared", names)
+    effects = [Effect(names["change"])]
+    folder = write_bundle(tmp_path / "bundle", {"effects": effects, "predictor": names["predictor"]})
+    try:
+        assert load_bundle(folder).predictor(0)
+        assert len(sys.seen) == LEAST
+    finally:
+        del sys.seen
+
+
+def test_pickle_that_is_written_again_has_the_buffers_of_its_own(tmp_path):
+    for count in (2, 1, 0):
+        given = [Array(bytearray(LEAST)) for _ in range(count)]
+        _write({"predictor": len, "held": given}, str(tmp_path))
+        assert (len(map_buffers(tmp_path / FILE)) if count else (tmp_path / FILE).exists()) == count
 
 
 def test_writing_changes_no_file(arrays, tmp_path):
