@@ -67,6 +67,7 @@ def load_bundle(folder: Path) -> Bundle:
     return Bundle(
         predictor=functions["predictor"],
         validator=functions.get("validator"),
+        predictor_batch=functions.get("predictor_batch"),
         name=str(manifest.get("name", folder.name)),
         python=manifest["python"],
         samples=samples,

@@ -17,20 +17,20 @@ from bundles import write_bundle
 from nbslim.runtime.scoring import EntryPoints
 
 ROOT = Path(__file__).parents[2]
+ENTRIES = ("predictor", "validator", "predictor_batch")
 
 
 def functions(source: str) -> dict[str, object]:
     """Run `source` as a kernel does: what it defines belongs to `__main__`, so it is pickled by value."""
     names: dict[str, object] = {"__name__": "__main__"}
     exec(textwrap.dedent(source), names)
-    return {name: names[name] for name in ("predictor", "validator") if name in names}
+    return {name: names[name] for name in ENTRIES if name in names}
 
 
 @pytest.fixture(name="entry_points")
 def _entry_points() -> Callable[[str], EntryPoints]:
     def make(source: str) -> EntryPoints:
-        found = functions(source)
-        return EntryPoints(found["predictor"], found.get("validator"))
+        return EntryPoints(**functions(source))
 
     return make
 
