@@ -34,7 +34,7 @@ def files_naming(bundle: Path, folder: Path) -> tuple[str, ...]:
 
 
 def _holds(path: Path, text: bytes) -> bool:
-    if not path.exists():
+    if not path.exists() or not path.stat().st_size:  # what is empty cannot be mapped
         return False
     with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as mapped:
         return mapped.find(text) >= 0

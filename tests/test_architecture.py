@@ -99,6 +99,14 @@ def test_runtime_requires_three_distributions_at_most():
     assert {root for path in GUESTS if path.parts[0] == "runtime" for root in roots(path)} <= allowed
 
 
+def test_pickles_are_loaded_by_one_module_of_the_runtime_and_only_when_it_starts():
+    runtime = [path for path in MODULES if path.parts[0] == "runtime"]
+    loaders = {"pickle", "cloudpickle", "marshal", "shelve"}
+    assert [str(path) for path in runtime if loaders & roots(path)] == ["runtime/bundle.py"]
+    load = "nbslim.runtime.bundle.load_bundle"
+    assert {path.name for path in runtime if load in imports(path)} == {"__main__.py", "replay.py"}
+
+
 def test_libcst_is_behind_one_door():
     assert {str(path.parent) for path in MODULES if "libcst" in roots(path)} == {"analyzer/syntax"}
 

@@ -219,6 +219,19 @@ def test_serving_a_bundle_twice_adds_nothing_to_it(packed, tmp_path):
     assert not list((packed / "bundle").rglob("__pycache__"))
 
 
+def test_arrays_are_remembered_with_the_notebook_and_with_the_pack(packed, tmp_path):
+    """At another level the cells need not run again; where nothing changed, nothing is done again."""
+    for number, options in enumerate([("--level", "packages"), ()]):
+        result = run_nbslim(
+            "pack", packed / "user/arrays.ipynb", "--engine", "oci", "--output", tmp_path / f"{number}.tar",
+            "--bundle", tmp_path / str(number), "--json", *options,
+        )  # fmt: skip
+        told = json.loads(result.stdout)
+        assert told["cached"] == {"environment": True, "notebook": True, "pack": not options}
+        assert told["verified"]["equal"] == 3
+        assert manifest(tmp_path / str(number))["files"] == manifest(packed / "bundle")["files"]
+
+
 def test_packing_again_gives_the_same_image(packed, tmp_path):
     result = run_nbslim(
         "pack", packed / "user/arrays.ipynb", "--engine", "oci", "--output", tmp_path / "image.tar", "--json",

@@ -2,9 +2,14 @@
 
 import json
 import os
+import pickle
+from pathlib import Path
 
 import pytest
+from bundles import write_bundle
+from nbslim.packer.bundle import files_naming
 from nbslim.packer.manifest import About, write_manifest
+from nbslim.runtime.buffers import LEAST
 from nbslim.runtime.integrity import IntegrityError, digest
 
 ABOUT = About("toy", "3.11", "ab" * 32)
@@ -48,6 +53,14 @@ def test_manifest_that_another_tree_links_stays_what_it_is(bundle, tmp_path):
     os.link(bundle / "manifest.json", tmp_path / "linked")
     written(bundle, {"numpy": "2"})
     assert json.loads((tmp_path / "linked").read_text()) == before
+
+
+def test_files_that_hold_a_path_are_told(tmp_path):
+    values = {"predictor": len, "held": pickle.PickleBuffer(bytes(LEAST) + b"/cache/packs/a1b2c3/work")}
+    folder = write_bundle(tmp_path / "bundle", values)
+    assert (folder / "samples.jsonl").stat().st_size == 0
+    assert files_naming(folder, Path("/cache/packs/a1b2c3")) == ("entry_points.buffers",)
+    assert files_naming(folder, Path("/cache/packs/d4e5f6")) == ()
 
 
 def test_link_is_refused(bundle):
