@@ -27,9 +27,9 @@ class BundleError(Exception):
 class Bundle(EntryPoints):
     """A loaded bundle; `samples` are the lines of `samples.jsonl`, in its order."""
 
-    name: str
-    python: str
-    samples: tuple[Mapping[str, Any], ...]
+    name: str = ""
+    python: str = ""
+    samples: tuple[Mapping[str, Any], ...] = ()
 
 
 def load_bundle(folder: Path) -> Bundle:
@@ -52,6 +52,7 @@ def load_bundle(folder: Path) -> Bundle:
     return Bundle(
         predictor=functions["predictor"],
         validator=functions.get("validator"),
+        predictor_batch=functions.get("predictor_batch"),
         name=str(manifest.get("name", folder.name)),
         python=manifest["python"],
         samples=samples,

@@ -18,6 +18,7 @@ import pytest
 from nbslim.runtime.scoring import EntryPoints
 
 ROOT = Path(__file__).parents[2]
+ENTRIES = ("predictor", "validator", "predictor_batch")
 RUNNING = "{}.{}".format(*sys.version_info)
 
 
@@ -25,14 +26,13 @@ def functions(source: str) -> dict[str, object]:
     """Run `source` as a kernel does: what it defines belongs to `__main__`, so it is pickled by value."""
     names: dict[str, object] = {"__name__": "__main__"}
     exec(textwrap.dedent(source), names)
-    return {name: names[name] for name in ("predictor", "validator") if name in names}
+    return {name: names[name] for name in ENTRIES if name in names}
 
 
 @pytest.fixture(name="entry_points")
 def _entry_points() -> Callable[[str], EntryPoints]:
     def make(source: str) -> EntryPoints:
-        found = functions(source)
-        return EntryPoints(found["predictor"], found.get("validator"))
+        return EntryPoints(**functions(source))
 
     return make
 
