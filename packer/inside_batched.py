@@ -134,7 +134,8 @@ def _lonely(function: Any, answered: Sequence[tuple[str, Any]], entry_points: En
 
     sites = tuple(replace(site, ask=counting(site.ask)) for site in function.sites)
     points = replace(entry_points, predictor_batch=replace(function, sites=sites))
-    reason = _difference(points, answered, whole=False)
+    # Twice: what makes rows alike is not known here, but two that are the same are.
+    reason = _difference(points, [*answered, *answered], whole=False)
     return reason or ("the rows of a batch cannot be asked about together" if most[0] < 2 else None)
 
 
