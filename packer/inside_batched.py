@@ -175,7 +175,7 @@ def _difference(entry_points: EntryPoints, batch: Sequence[tuple[str, Any]], *, 
         alone = encode(record["answer"])
         if answer != alone:
             given = _short(encode(record["input"]))
-            return f"{given} gets {_short(answer)} in a batch of {len(batch)}, and {_short(alone)} alone"
+            return f"{given} gets {_short(answer)} in a batch, and {_short(alone)} alone"
     return None
 
 

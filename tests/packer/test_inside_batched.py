@@ -168,8 +168,8 @@ def predictor_batch(xs):
     [
         ("model.predict(xs)", "defined", None),
         ("tuple(map(predictor, xs))", "defined", None),
-        ("[1.0 * one for one in model.predict(xs)]", "looped", "[1] gets 2.0 in a batch of 3, and 2 alone"),
-        ("sorted(model.predict(xs))", "looped", "[3] gets 2 in a batch of 3, and 4 alone"),
+        ("[1.0 * one for one in model.predict(xs)]", "looped", "[1] gets 2.0 in a batch, and 2 alone"),
+        ("sorted(model.predict(xs))", "looped", "[3] gets 2 in a batch, and 4 alone"),
         ("model.predict(xs[:2])", "looped", "a batch of samples raises BatchError: 2 answers to 3 samples"),
         ("1 / 0", "looped", "a batch of samples raises ZeroDivisionError: division by zero"),
         ("exit(1)", "looped", "a batch of samples raises SystemExit: 1"),
