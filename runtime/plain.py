@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Union
 
-from nbslim.runtime.decode import DecodeError, Decoder
+from nbslim.runtime.decode import KINDS, DecodeError, Decoder
 from nbslim.runtime.encode import EncodeError, encode
 from nbslim.runtime.inflate import ACCEPTED, TooLargeError, UnsupportedEncodingError, inflate
 from nbslim.runtime.problems import JSON, Problem, Response
@@ -55,6 +55,12 @@ class Reader:
             )
         return samples if self._schema is None else [self._unlike(sample) or sample for sample in samples]
 
+    def line(self, line: bytes) -> object:
+        """Return the sample on a line of JSON lines, which has the limit of a body."""
+        if len(line) > self._limit:
+            raise too_large(f"a line may have {self._limit} bytes at most")
+        return self.sample(line)
+
     def lines(self, body: bytes, encoding: str = "") -> list[bytes]:
         """Return the lines of JSON lines; blank ones are none."""
         return [line for line in self._inflated(body, encoding).split(b"\n") if line.strip()]
@@ -63,7 +69,7 @@ class Reader:
         try:
             return self._decoder.decode(body)
         except DecodeError as error:
-            raise _not_json(error) from None
+            raise _unreadable(error) from None
 
     def _inflated(self, body: bytes, encoding: str) -> bytes:
         try:
@@ -76,7 +82,7 @@ class Reader:
         except TooLargeError as error:
             raise too_large(str(error)) from None
         except DecodeError as error:
-            raise Problem(400, "not-decompressed", "The body cannot be decompressed", str(error)) from None
+            raise _unreadable(error) from None
 
     def _unlike(self, sample: object) -> Problem | None:
         found = mismatch(self._schema or {}, sample)
@@ -140,7 +146,5 @@ def _problem(outcome: Result) -> Problem:
     return Problem(500, f"{outcome.step}-failed", f"The {outcome.step} failed", detail)
 
 
-def _not_json(error: DecodeError) -> Problem:
-    kind = getattr(error, "kind", "not-json")
-    title = "The body is not JSON" if kind == "not-json" else "The body is not JSON that is taken here"
-    return Problem(400, kind, title, f"the body is not a JSON value: {error}")
+def _unreadable(error: DecodeError) -> Problem:
+    return Problem(400, error.kind, KINDS[error.kind], f"the body is not accepted: {error}")

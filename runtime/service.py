@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from nbslim.runtime import plain
@@ -57,6 +57,11 @@ class Service:
         self.ready = True
         return None
 
+    def retire(self) -> None:
+        """Answer as before, but be not ready any more."""
+        self.ready = False
+        self._obstacle = "the service is about to stop"
+
     def readiness(self) -> Response:
         """Return whether requests should be sent here."""
         if self.ready:
@@ -66,20 +71,22 @@ class Service:
     def predict(self, body: bytes, encoding: str) -> Response:
         """Answer a request with one sample."""
         try:
-            return plain.answered(self.score(self.read(body, encoding)))
+            served = self._loaded()
+            return plain.answered(self._score(served, self._reader.sample(body, encoding)))
         except Problem as problem:
             return problem.response()
 
     def predict_all(self, requests: Sequence[tuple[bytes, str]]) -> list[Response]:
         """Answer requests with one sample each, scored as a batch; one that is wrong does not change the others."""
-        read = [self._tried(body, encoding) for body, encoding in requests]
+        read = [self._tried(self._reader.sample, body, encoding) for body, encoding in requests]
         return [plain.answered(one) for one in self._scored(read)]
 
     def predict_batch(self, body: bytes, encoding: str, content_type: str) -> Response:
         """Answer a request with many samples, a JSON array or JSON lines."""
         try:
+            self._loaded()
             if not plain.is_lines(content_type):
-                return self._predict_array(body, encoding)
+                return plain.answered_all(self._scored(self._reader.batch(body, encoding)))
             lines = self._reader.lines(body, encoding)
         except Problem as problem:
             return problem.response()
@@ -87,38 +94,32 @@ class Service:
 
     def predict_lines(self, lines: Sequence[bytes]) -> list[bytes]:
         """Answer lines with one sample each; each gets a line of its own."""
-        results = self._scored([self._tried(line, "") for line in lines])
+        results = self._scored([self._tried(self._reader.line, line) for line in lines])
         return [plain.answered_line(result) for result in results]
 
-    def read(self, body: bytes, encoding: str) -> object:
-        """Return the sample of a request; raises Problem."""
+    def _loaded(self) -> Served:
+        """Return what scores; raises Problem where nothing is loaded yet."""
         if self._served is None:
             raise _not_ready(self._obstacle)
-        return self._reader.sample(body, encoding)
+        return self._served
 
-    def score(self, sample: object) -> Outcome:
-        """Score a sample, and count the answer."""
-        assert self._served is not None
+    def _tried(self, read: Callable[..., object], *body: bytes | str) -> object:
+        """Return the sample that `read` finds, or what is wrong with it."""
         try:
-            outcome = self._served(sample)
+            self._loaded()
+            return read(*body)
+        except Problem as problem:
+            return problem
+
+    def _score(self, served: Served, sample: object) -> Outcome:
+        try:
+            outcome = served(sample)
         except (
             KeyboardInterrupt
-        ) as error:  # the notebook's function's own: a server is stopped in its main thread
+        ) as error:  # the notebook's own: a signal stops the main thread, which is another one
             outcome = Outcome(error=error, step="predictor")
         self._count(outcome)
         return outcome
-
-    def _predict_array(self, body: bytes, encoding: str) -> Response:
-        if self._served is None:
-            raise _not_ready(self._obstacle)
-        return plain.answered_all(self._scored(self._reader.batch(body, encoding)))
-
-    def _tried(self, body: bytes, encoding: str) -> object:
-        """Return the sample of a request, or what is wrong with it."""
-        try:
-            return self.read(body, encoding)
-        except Problem as problem:
-            return problem
 
     def _scored(self, read: Iterable[object]) -> list[Outcome | Problem]:
         """Score those of `read` that are samples; what is no sample keeps its place."""
@@ -130,11 +131,11 @@ class Service:
     def _score_all(self, samples: Sequence[object]) -> list[Outcome]:
         if not samples:
             return []
-        assert self._served is not None
+        served = self._loaded()
         try:
-            outcomes = self._served.score_all(samples)
+            outcomes = served.score_all(samples)
         except KeyboardInterrupt:
-            return [self.score(sample) for sample in samples]
+            return [self._score(served, sample) for sample in samples]
         for outcome in outcomes:
             self._count(outcome)
         return outcomes
