@@ -12,7 +12,8 @@ from nbslim.runtime.scoring import BatchError
 Question = tuple[int, tuple[Any, ...], tuple[Any, ...]]
 """The number of a site, what differs in each row, and what else the site needs of the row's steps."""
 
-_PLAIN = {int, float, str, bool, type(None)}
+_PLAIN = frozenset({int, float, str, bool, type(None)})
+_WHOLE = frozenset({int})
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,9 @@ class Batched:
         """
         number, rows, rest = question
         by_column = self.sites[number].by_column
-        return (number, *(kind(row, by_column=by_column) for row in rows), *map(id, rest))
+        if len(rows) == 1 and not rest:  # as most are
+            return number, kind(rows[0], by_column=by_column)
+        return (number, *[kind(row, by_column=by_column) for row in rows], *map(id, rest))
 
     def _ask(self, group: Sequence[tuple[int, Question]]) -> list[Any]:
         """Return the result for each row of `group`."""
@@ -96,13 +99,13 @@ def kind(value: Any, *, by_column: bool) -> object:
 
 
 def _kind_of_items(values: Sequence[Any], *, by_column: bool) -> object:
-    types = set(map(type, values))
+    types = frozenset(map(type, values))
     if not types <= _PLAIN:
         return tuple(kind(value, by_column=by_column) for value in values)
     if by_column:
         return tuple(map(type, values))
     # In one array, an integer beside a float is a float already.
-    return len(values), frozenset(types - {int} if float in types else types)
+    return len(values), types - _WHOLE if float in types else types
 
 
 def _length(result: Any, otherwise: int) -> int:
