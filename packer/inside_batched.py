@@ -69,7 +69,14 @@ def proved(form: Form, entry_points: EntryPoints, records: Sequence[tuple[str, M
 def _derived(predictor: Any, namespace: dict[str, Any]) -> Batched:
     """Return the batched form of a function of a cell."""
     name, function = _definition(predictor, namespace)
-    derived = derive(function)
+
+    def helper(called: str) -> Any:
+        try:
+            return _definition(namespace.get(called), namespace)[1]
+        except NotDerivedError:
+            return None
+
+    derived = derive(function, helper)
     steps = _compiled(derived.steps, name, namespace)
     return Batched(steps, tuple(_site(one, name, namespace) for one in derived.sites))
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import ast
 import copy
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from nbslim.packer.inside_fit import NotDerivedError, as_definition, check_around
+from nbslim.packer.inside_helpers import expanded
 from nbslim.packer.inside_inline import SIMPLE, inlined
 from nbslim.packer.inside_rows import FRAMES, MADE, Rows, has_question
 from nbslim.packer.inside_scope import OwnTransformer, bindings, last_name, loads
@@ -48,9 +49,12 @@ class Derived:
     sites: tuple[Asking, ...]
 
 
-def derive(function: Function) -> Derived:
-    """Return the steps and the sites of a predictor. Raises NotDerivedError."""
-    steps = inlined(as_definition(function))
+def derive(function: Function, helpers: Callable[[str], Function | None] = lambda _: None) -> Derived:
+    """Return the steps and the sites of a predictor; `helpers` gives the syntax of functions that it calls.
+
+    Raises NotDerivedError.
+    """
+    steps = inlined(expanded(as_definition(function), helpers))
     _Distribution().generic_visit(steps)
     sites = Sites(frozenset(bindings(steps)))
     _Items(sites).generic_visit(steps)

@@ -19,11 +19,14 @@ class NotDerivedError(Exception):
     """No batched form can be derived; the message is one short reason."""
 
 
-def as_definition(function: Function) -> ast.FunctionDef:
-    """Return a predictor as a definition without annotations. Raises NotDerivedError where it is no plain function."""
+def as_definition(function: Function, *, alone: bool = True) -> ast.FunctionDef:
+    """Return a function as a definition without annotations; `alone`: it must take one argument, the sample.
+
+    Raises NotDerivedError where it is no plain function.
+    """
     if isinstance(function, ast.AsyncFunctionDef):
         raise NotDerivedError("predictor is asynchronous")
-    _check_signature(function)
+    _check_signature(function, alone=alone)
     made = cast(ast.FunctionDef, ast.parse("def predictor(): pass").body[0])
     if isinstance(function, ast.Lambda):
         made.body = [ast.copy_location(ast.Return(function.body), function)]
@@ -36,11 +39,12 @@ def as_definition(function: Function) -> ast.FunctionDef:
     return ast.copy_location(made, function)
 
 
-def _check_signature(function: ast.FunctionDef | ast.Lambda) -> None:
+def _check_signature(function: ast.FunctionDef | ast.Lambda, *, alone: bool) -> None:
     if getattr(function, "decorator_list", None):
         raise NotDerivedError("predictor has a decorator")
     given = function.args
-    if len(given.posonlyargs) + len(given.args) != 1 or given.vararg or given.kwarg or given.kwonlyargs:
+    number = len(given.posonlyargs) + len(given.args)
+    if (alone and number != 1) or given.vararg or given.kwarg or given.kwonlyargs:
         raise NotDerivedError("predictor does not take the sample alone")
     if given.defaults:
         raise NotDerivedError("predictor has a default for its sample")

@@ -13,6 +13,7 @@ INSIDE_KERNEL = (
     "inside_batched.py",
     "inside_derive.py",
     "inside_fit.py",
+    "inside_helpers.py",
     "inside_inline.py",
     "inside_rows.py",
     "inside_scope.py",

@@ -34,6 +34,28 @@ def clean(x):
 def score_of(x):
     return tree.predict([x])[0]
 
+def labelled(x):
+    'A helper of a helper.'
+    return names[score_of(x)]
+
+def prepared(x):
+    rows = np.asarray(x, dtype=float).reshape(1, -1)
+    return rows
+
+def framed(a, b, c):
+    return pd.DataFrame({"a": [a], "b": [b], "c": [c]})
+
+def part_of(x, model, place):
+    return model.predict_proba(prepared(x))[0, 0] + place
+
+def careful(x):
+    if x[0] > 0.8:
+        return -1
+    return tree.predict([x])[0]
+
+def scaled_by(x, factor=2):
+    return tree.predict([x])[0] * factor
+
 def centered(rows):
     return np.asarray(rows) - np.mean(rows, axis=0)
 
@@ -100,6 +122,13 @@ DERIVED = {
     "annotations": "row: list = [x]\nreturn tree.predict(row)[0]",
     "a docstring": "'''Scores a row.'''\nreturn tree.predict([x])[0]",
     "a row that is changed": "x.append(x.pop() / 2)\nreturn tree.predict([x])[0]",
+    "a helper that asks": "return score_of(x)",
+    "a helper of a helper": "return labelled(clean(x))",
+    "a helper that makes the table": "return tree.predict(prepared(x))[0]",
+    "a helper that makes the table of what is made": "return tree.predict(prepared([v / 2 for v in x]))[0]",
+    "a helper with more arguments": "return [part_of(x, model=one, place=n) for n, one in [(1, tree)]] + [score_of(x)]",
+    "a helper that is told the model": "return part_of(x, tree, place=x[0])",
+    "a helper that makes a frame": "return named.predict(framed(x['a'], x['b'], x['c']))[0]",
     "a frame": "return named.predict(pd.DataFrame([x]))[0]",
     "a frame with its columns": "return named.predict(pd.DataFrame([x], columns=columns))[0]",
     "a frame by an index": "return named.predict(pd.DataFrame(x, index=[0]))[0]",
@@ -111,7 +140,12 @@ DERIVED = {
 
 LOOPED = {
     "no model": ("return sum(x)", "asks no model"),
-    "a model that asks itself": ("return score_of(x)", "asks no model"),
+    "a helper with steps of its own": ("return careful(x)", "asks no model"),
+    "a helper with a default": ("return scaled_by(x)", "asks no model"),
+    "a helper whose names mean others here": (
+        "tree = None\nreturn [tree, score_of(x)]",
+        "asks no model",
+    ),
     "a comprehension": ("return [one.predict([x])[0] for one in trees]", "asks no model"),
     "neighbours": ("return [centered([x])[0].tolist(), x]", "in a batch"),
     "the order": ("return sorted([x])[0]", "in a batch"),
@@ -174,6 +208,7 @@ def samples_of(name: str) -> list[object]:
 
 
 FRAMES = {
-    "a frame", "a frame by an index", "a frame of columns", "a frame in another order", "values of a frame",
+    "a frame", "a helper that makes a frame",
+    "a frame by an index", "a frame of columns", "a frame in another order", "values of a frame",
 }  # fmt: skip
 """Those that take records."""
