@@ -17,7 +17,7 @@ _TEMPLATE = Path(__file__).with_name("page.html")
 _PLACE = "{{about}}"
 
 # The hashes of the page's only script and style: nothing else can run or load, whatever a sample holds.
-_SCRIPT = "sha256-XSh661F5lQ2vz+76arJT/ek26EHvRwvYswqLLtn2FfQ="
+_SCRIPT = "sha256-EIfoXSIlqBdz1lPBRtO8F8b0MuljH4BG9xiGidvN8Oc="
 _STYLE = "sha256-2n6Ow6d9HuGQXRYocLXBiYNjDY7Zk2s28YwyC0QqxIM="
 
 _POLICY = (

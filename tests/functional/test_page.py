@@ -66,14 +66,18 @@ return {seen: told.length, faint: told.filter(([, found, least]) => found < leas
 """
 
 
-@pytest.fixture(scope="module", name="address")
-def _address(tmp_path_factory):
+@pytest.fixture(scope="module", name="archive")
+def _archive(tmp_path_factory):
     folder = tmp_path_factory.mktemp("page")
     notebook, archive = write_notebook(folder / "cellar.ipynb", CELL), folder / "image.oci.tar"
     result = run_nbslim("pack", notebook, "--engine", "oci", "--output", archive)
     assert result.returncode == 0, result.stderr
-    temporary = tmp_path_factory.mktemp("served")
-    with serving(archive, temporary) as (address, _):
+    return archive
+
+
+@pytest.fixture(scope="module", name="address")
+def _address(archive, tmp_path_factory):
+    with serving(archive, tmp_path_factory.mktemp("served")) as (address, _):
         yield address
 
 
@@ -186,6 +190,28 @@ def test_command_that_is_shown_gives_the_answer(number, page):
     command = page.text("#command")
     done = subprocess.run(command, shell=True, check=True, capture_output=True, text=True)
     assert done.stdout == answer
+
+
+def test_page_of_a_service_that_stopped_says_so(page, archive, tmp_path):
+    with serving(archive, tmp_path) as (address, process):
+        page.open(address)
+        page.wait(lambda: page.text("#state") == "Ready")
+        process.terminate()
+        process.wait(30)
+        assert send(page)[0] == "No response"
+        page.wait(lambda: page.text("#state") == "Cannot be reached")
+
+
+def test_who_does_not_see_the_page_is_told_the_same(page):
+    page.devtools("Accessibility.enable", {})
+    nodes = page.devtools("Accessibility.getFullAXTree", {})["nodes"]
+    told = [(one["role"]["value"], one["name"]["value"]) for one in nodes if not one["ignored"]]
+    controls = [(role, name) for role, name in told if role in {"button", "textbox", "link"}]
+    assert len(controls) == 5 + 3 + 4  # samples; field, Send, Copy; links
+    assert all(name for _, name in controls)
+    assert ("textbox", "Sample, as JSON") in controls
+    live = "return document.getElementById('answer').ariaLive"
+    assert page.run(live) == "polite"
 
 
 def test_figures_follow_what_is_sent(page):

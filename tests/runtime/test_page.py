@@ -151,3 +151,5 @@ def test_info_tells_what_is_served(client):
     result = client.simulate_get("/info")
     assert result.headers["Content-Type"] == "application/json"
     assert (result.json["name"], result.json["samples"]) == ("toy", 1)
+    assert result.json["batches"] == "row by row"
+    assert result.json.keys().isdisjoint({"predictor", "validator", "predictor_batch"})
