@@ -176,7 +176,7 @@ def test_what_a_sample_holds_is_shown_as_text(page):
 def test_page_says_what_is_expected_and_what_is_served(page):
     fields = '"room" (a string), "celsius" (a number) and "measured by" (a string, not always)'
     assert page.text("#try + p") == (
-        f"Expects an object with {fields}. Inferred from 5 samples of the notebook; not enforced."
+        f"Expects an object with {fields}. Inferred from 3 samples of the notebook; not enforced."
     )
     assert "Python" in page.text("#facts")
     assert page.run("return document.getElementById('text').labels[0].textContent") == "Sample, as JSON"

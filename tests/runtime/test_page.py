@@ -123,7 +123,11 @@ def test_samples_keep_the_spelling_of_their_numbers(loaded):
         {"number": 2, "input": "[2]", "refused": True},
         {"number": 3, "input": "[3]", "raises": "ValueError"},
     ]
-    assert (about["expects"], about["recorded"], about["enforced"]) == ("an array of 2 numbers", 3, False)
+    assert (about["expects"], about["inferred_from"], about["enforced"]) == (
+        "an array of 2 numbers",
+        1,
+        False,
+    )
 
 
 def test_page_of_many_large_samples_is_small(loaded):
