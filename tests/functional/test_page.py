@@ -32,6 +32,15 @@ samples = [
 ]
 """
 
+IMPORTING = """
+import importlib
+
+def predictor(x):
+    return len(importlib.import_module(x).__name__) / 2
+
+samples = ["math", "json"]
+"""
+
 SCREENS = [(width, dark) for width in (1280, 400) for dark in (False, True)]
 
 OVERFLOWING = """
@@ -66,13 +75,16 @@ return {seen: told.length, faint: told.filter(([, found, least]) => found < leas
 """
 
 
-@pytest.fixture(scope="module", name="archive")
-def _archive(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("page")
-    notebook, archive = write_notebook(folder / "cellar.ipynb", CELL), folder / "image.oci.tar"
+def packed(folder, name, cell):
+    notebook, archive = write_notebook(folder / f"{name}.ipynb", cell), folder / "image.oci.tar"
     result = run_nbslim("pack", notebook, "--engine", "oci", "--output", archive)
     assert result.returncode == 0, result.stderr
     return archive
+
+
+@pytest.fixture(scope="module", name="archive")
+def _archive(tmp_path_factory):
+    return packed(tmp_path_factory.mktemp("page"), "cellar", CELL)
 
 
 @pytest.fixture(scope="module", name="address")
@@ -224,6 +236,19 @@ def test_figures_follow_what_is_sent(page):
     send(page, 1)
     page.wait(lambda: count() == before + 2)
     assert page.text("#figures").startswith("Requests\n")
+
+
+def test_numbers_are_shown_by_range_and_removed_modules_by_name(page, tmp_path):
+    archive = packed(tmp_path, "importing", IMPORTING)
+    with serving(archive, tmp_path) as (address, _):
+        page.open(address)
+        assert send(page, 1)[2] == "2.0"
+        page.wait(lambda: page.text("#bars") != "")
+        assert page.text("#bars").split("\n") == ["1.75 \u2013 2", "1"]
+        page.write("#text", '"colorsys"')
+        assert send(page)[0] == "The predictor failed"
+        page.wait(lambda: page.text("#misses") != "")
+        assert page.text("#misses").startswith("Asked for, but not in the image: colorsys. ")
 
 
 def test_page_asks_for_figures_only_while_it_is_seen(page):
