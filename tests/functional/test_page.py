@@ -4,6 +4,8 @@ import json
 import shutil
 import subprocess
 import time
+import urllib.request
+from importlib.metadata import version
 
 import pytest
 from browser import browser, needs_chromium
@@ -77,8 +79,11 @@ return {seen: told.length, faint: told.filter(([, found, least]) => found < leas
 
 def packed(folder, name, cell):
     notebook, archive = write_notebook(folder / f"{name}.ipynb", cell), folder / "image.oci.tar"
-    result = run_nbslim("pack", notebook, "--engine", "oci", "--output", archive)
+    result = run_nbslim("pack", notebook, "--engine", "oci", "--output", archive, "--json")
     assert result.returncode == 0, result.stderr
+    assert (
+        json.loads(result.stdout)["level"] == "modules"
+    )  # the page of the image is that of the full environment
     return archive
 
 
@@ -185,12 +190,23 @@ def test_what_a_sample_holds_is_shown_as_text(page):
     assert page.run("return document.title") == "cellar"
 
 
-def test_page_says_what_is_expected_and_what_is_served(page):
+def test_page_says_what_is_expected_and_what_is_served(page, address):
     fields = '"room" (a string), "celsius" (a number) and "measured by" (a string, not always)'
     assert page.text("#try + p") == (
         f"Expects an object with {fields}. Inferred from 3 samples of the notebook; not enforced."
     )
-    assert "Python" in page.text("#facts")
+    with urllib.request.urlopen(f"{address}/info") as answer:
+        info = json.load(answer)
+    facts = page.text("#facts").split("\n")
+    assert dict(zip(facts[::2], facts[1::2], strict=True)) == {
+        "Notebook": info["notebook"][:12],
+        "Level": "modules",
+        "Python": info["python"],
+        "nbslim": version("notebook-slim"),
+        "Batches": "scored row by row",
+        "Samples": "5",
+        "Distributions": "none besides the runtime",
+    }
     assert page.run("return document.getElementById('text').labels[0].textContent") == "Sample, as JSON"
 
 
