@@ -17,7 +17,7 @@ _TEMPLATE = Path(__file__).with_name("page.html")
 _PLACE = "{{about}}"
 
 # The hashes of the page's only script and style: nothing else can run or load, whatever a sample holds.
-_SCRIPT = "sha256-nrDHQsHn/X0zV4doPiQ8IU6Z2nhmuaPCJVKiBAo8K/8="
+_SCRIPT = "sha256-G8cKoMo8cWqGaDj7Y8F+tLTJOZH23NlcSJQmvPoruqA="
 _STYLE = "sha256-2n6Ow6d9HuGQXRYocLXBiYNjDY7Zk2s28YwyC0QqxIM="
 
 _POLICY = (
