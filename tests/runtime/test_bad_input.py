@@ -298,7 +298,7 @@ LINES = [
     good("escaped path", request(b"[1]", path="/%70redict")),
 ] + [
     bad_body(f"path {path}", b"[1]", "about:blank", status=404, path=path)
-    for path in ("/predict/", "/predict/x", "/Predict", "/%2e%2e/predict", "/predict/../predict", "/",
+    for path in ("/predict/", "/predict/x", "/Predict", "/%2e%2e/predict", "/predict/../predict",
                  "/predict%00", "/predict%0d%0aX:y", "/%ff", "*", "/<script>", "/.." * 1000)
 ]  # fmt: skip
 SLOW = [
@@ -525,6 +525,9 @@ def test_connection_that_is_reset_in_the_middle_of_a_body_harms_nobody(server):
 
 
 PATHS = {
+    "/": {"GET", "HEAD"},
+    "/openapi.json": {"GET", "HEAD"},
+    "/info": {"GET", "HEAD"},
     "/predict": {"POST"},
     "/predict/batch": {"POST"},
     "/healthz": {"GET", "HEAD"},
