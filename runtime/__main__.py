@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import socket
 import sys
@@ -16,6 +15,7 @@ from nbslim.runtime import removed
 from nbslim.runtime.bundle import Bundle, BundleError, load_bundle
 from nbslim.runtime.figures import Figures
 from nbslim.runtime.logs import log_to_stderr
+from nbslim.runtime.memory import loading
 from nbslim.runtime.metrics import LOADING, MISSES
 from nbslim.runtime.paths import add_distributions
 from nbslim.runtime.pools import fit_pools
@@ -69,10 +69,9 @@ def _serve(folder: Path, settings: Settings, environ: MutableMapping[str, str]) 
 
 def _load(figures: Figures, folder: Path) -> Bundle:
     begin = time.monotonic()
-    bundle = load_bundle(folder)
+    with loading():
+        bundle = load_bundle(folder)
     figures.set(LOADING, time.monotonic() - begin)
-    gc.collect()
-    gc.freeze()  # what was loaded stays; looking through it for garbage would touch, and so copy, shared memory
     return bundle
 
 
@@ -102,10 +101,10 @@ def _shared(service: Service, listener: socket.socket, load: Callable[[], Bundle
     from nbslim.runtime.server import Server  # noqa: PLC0415
     from nbslim.runtime.workers import Workers  # noqa: PLC0415
 
-    loading = Server(service, create_app(service), listener.dup())
-    loading.loop.start()
+    meanwhile = Server(service, create_app(service), listener.dup())
+    meanwhile.loop.start()
     bundle = load()
-    loading.stop(service.settings.stop_timeout)
+    meanwhile.stop(service.settings.stop_timeout)
 
     def work(tell_ready: Callable[[], object]) -> int:
         # Only here is anything scored: threads that a library starts for that would be missing after a fork.
