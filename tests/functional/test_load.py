@@ -164,7 +164,8 @@ def test_stopping_loses_no_request_that_was_sent(environ, tmp_path):
         folder = tmp_path / str(number)
         folder.mkdir()
         with service(folder, SOURCE, **environ) as server, visited(server.port, 30) as crowds:
-            time.sleep(1.5 + 0.3 * number)
+            while counters(server.port).get('nbslim_requests_total{status="200"}', 0) < 300 * (number + 1):
+                time.sleep(0.1)
             moment = time.monotonic()
             server.process.terminate()
             assert server.process.wait(15) == 0
