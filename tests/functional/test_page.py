@@ -224,7 +224,9 @@ def test_page_of_a_service_that_stopped_says_so(page, archive, tmp_path):
     with serving(archive, tmp_path) as (address, process):
         page.open(address)
         page.wait(lambda: page.text("#state") == "Ready")
-        assert "Errors\n0\n0 refused, 0 failed" in page.text("#figures")  # though it was asked before it was ready
+        assert "Errors\n0\n0 refused, 0 failed" in page.text(
+            "#figures"
+        )  # though it was asked before it was ready
         process.terminate()
         process.wait(30)
         assert send(page)[0] == "No response"
