@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import socket
@@ -15,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import cloudpickle
+from bundles import write_bundle
 
 SECONDS = 10
 _HEAD = re.compile(rb"HTTP/1\.1 ([1-5]\d\d) [^\r\n]+\r\n((?:[!#$%&'*+.^_`|~0-9A-Za-z-]+: [^\r\n]*\r\n)*)\r\n")
@@ -63,14 +62,8 @@ def service(folder: Path, source: str, **environ: str) -> Iterator[Service]:
 def _write(folder: Path, source: str) -> Path:
     names: dict[str, object] = {"__name__": "__main__"}
     exec(textwrap.dedent(source), names)
-    bundle = folder / "bundle"
-    bundle.mkdir()
-    manifest = {"format": 1, "name": "toy", "python": "{}.{}".format(*sys.version_info), "requirements": []}
-    (bundle / "manifest.json").write_text(json.dumps(manifest))
     functions = {name: names[name] for name in ("predictor", "validator") if name in names}
-    (bundle / "entry_points.pickle").write_bytes(cloudpickle.dumps(functions))
-    (bundle / "samples.jsonl").write_text("")
-    return bundle
+    return write_bundle(folder / "bundle", functions)
 
 
 def _wait_for(log: Path, words: bytes, process: subprocess.Popen[bytes]) -> None:
