@@ -9,7 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from nbslim.analyzer import Analysis
-from nbslim.packer.bundle import LocalModules, add_data, write_manifest
+from nbslim.packer.bundle import write_manifest
+from nbslim.packer.carry import carry
 from nbslim.packer.draft import Parts
 from nbslim.packer.environments import RequirementsError, runtime_requirements
 from nbslim.packer.exchanges import Exchange, exchanges
@@ -35,13 +36,7 @@ def slim_down(job: Job, execution: Execution, known: Reference | None) -> tuple[
     """
     workspace, closure, installed = job.workspace, job.found.closure, job.installed
     pickled = read_bundle(job.found, workspace)
-    modules = workspace.bundle / "modules"
-    local = LocalModules(workspace.work, modules, execution.local_modules, closure.local_roots)
-    local.add_files(closure.local_files)
-    for module in sorted(pickled.modules):
-        local.add(module)
-    opened = settled_closure(closure, installed, pickled).files
-    add_data(workspace.bundle, workspace.work, [need.name for need in opened])
+    local = carry(job, execution, pickled)
 
     @functools.cache
     def analyse(added: frozenset[str]) -> Analysis:

@@ -233,7 +233,10 @@ def test_replay_imports_what_serving_imports(bundle, serving):
     with serving(folder) as server:
         served = ask(server.port, post("0")).body
     [(_, _, _, replayed)] = bodies(exchanged(folder, requests("0"))[1])
-    assert set(json.loads(replayed)) - set(json.loads(served)) == {"nbslim.runtime.exchanges", "nbslim.runtime.workers"}
+    assert set(json.loads(replayed)) - set(json.loads(served)) == {
+        "nbslim.runtime.exchanges",
+        "nbslim.runtime.workers",
+    }
     assert set(json.loads(served)) - set(json.loads(replayed)) == {"gc"}  # built in
 
 
