@@ -6,6 +6,7 @@ import gc
 import os
 import socket
 import sys
+import threading
 import time
 from collections.abc import Callable, MutableMapping, Sequence
 from pathlib import Path
@@ -22,6 +23,7 @@ from nbslim.runtime.settings import Settings, SettingsError, read_settings, usag
 from nbslim.runtime.stopping import end_on_signals, spare_forks, stop_on_signals
 
 if TYPE_CHECKING:
+    from nbslim.runtime.server import Server
     from nbslim.runtime.service import Service
 
 USAGE = "usage: python -m nbslim.runtime [BUNDLE]"
@@ -86,8 +88,7 @@ def _alone(service: Service, listener: socket.socket, load: Callable[[], None]) 
     spare_forks()
     _say_obstacle(service)
     _say_where(service, listener)
-    stopped.wait()
-    if not server.stop(service.settings.stop_timeout):
+    if not _stopped(server, service, stopped):
         _say("stopped with requests still running")
         os._exit(0)  # a thread that does not end would keep the process
     return 0
@@ -111,13 +112,21 @@ def _shared(service: Service, listener: socket.socket, load: Callable[[], None])
         server.loop.start()
         _say_obstacle(service)
         tell_ready()
-        stopped.wait()
-        return 0 if server.stop(service.settings.stop_timeout) else 1
+        return 0 if _stopped(server, service, stopped) else 1
 
     workers = Workers(service.settings.workers, work, service.figures, _say)
-    if not workers.run(lambda: _say_where(service, listener), service.settings.stop_timeout):
+    seconds = service.settings.stop_delay + service.settings.stop_timeout
+    if not workers.run(lambda: _say_where(service, listener), seconds):
         _say("stopped with requests still running")
     return 0
+
+
+def _stopped(server: Server, service: Service, stopped: threading.Event) -> bool:
+    """Wait for a signal, then finish what was accepted; return whether that ended in time."""
+    stopped.wait()
+    service.retire()
+    time.sleep(service.settings.stop_delay)
+    return server.stop(service.settings.stop_timeout)
 
 
 def _say_obstacle(service: Service) -> None:

@@ -57,6 +57,11 @@ class Service:
         self.ready = True
         return None
 
+    def retire(self) -> None:
+        """Answer as before, but be not ready any more."""
+        self.ready = False
+        self._obstacle = "the service is about to stop"
+
     def readiness(self) -> Response:
         """Return whether requests should be sent here."""
         if self.ready:

@@ -90,8 +90,14 @@ _TABLE = {
     "idle_timeout": Variable(
         "NBSLIM_IDLE_TIMEOUT", "120", _number(1, 86400), "seconds that a connection may wait for its next request"
     ),
+    "stop_delay": Variable(
+        "NBSLIM_STOP_DELAY",
+        "0",
+        _number(0, 3600),
+        "seconds to go on after SIGTERM, not ready any more, until requests are sent elsewhere",
+    ),
     "stop_timeout": Variable(
-        "NBSLIM_STOP_TIMEOUT", "10", _number(0, 3600), "seconds for running requests after SIGTERM"
+        "NBSLIM_STOP_TIMEOUT", "10", _number(0, 3600), "seconds that running requests then get"
     ),
     "access_log": Variable(
         "NBSLIM_ACCESS_LOG", "on", _choice(on=True, off=False), "a line of JSON on stdout for each request: on or off"
@@ -117,6 +123,7 @@ class Settings:
     like_samples: bool
     request_timeout: float
     idle_timeout: float
+    stop_delay: float
     stop_timeout: float
     access_log: bool
 
