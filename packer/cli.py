@@ -382,7 +382,7 @@ def _serve(options: argparse.Namespace, _out: TextIO, err: TextIO) -> None:
         service = read_settings({**os.environ, "PORT": str(options.port)})
     except SettingsError as error:
         options.parser.error(str(error))
-    serve(_server(options, err), host=service.host, port=service.port)
+    serve(_server(options, err), service)
 
 
 def _server(options: argparse.Namespace, err: TextIO) -> AbstractContextManager[Command]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import signal
 import socket
@@ -12,19 +13,23 @@ from contextlib import AbstractContextManager
 from types import FrameType
 
 from nbslim.packer.errors import BuildError
+from nbslim.runtime.settings import Settings
+
+PATIENCE = 5
+"""Seconds that a server gets to end, beyond those for running requests, before it is killed."""
 
 Command = tuple[Sequence[str], Mapping[str, str]]
 """A command line, and the variables of its environment."""
 
 
-def serve(server: AbstractContextManager[Command], *, host: str, port: int) -> None:
-    """Run the command that `server` gives, on `host` and `port`, until interrupted.
+def serve(server: AbstractContextManager[Command], settings: Settings) -> None:
+    """Run the command that `server` gives, on the host and port of `settings`, until interrupted.
 
     Raises BuildError where the port cannot be had, before `server` is entered, or where the command fails.
     """
-    _claim(host, port)
+    _claim(settings.host, settings.port)
     with server as (command, variables):
-        _run(command, {**variables, "NBSLIM_HOST": host, "PORT": str(port)})
+        _run(command, {**variables, "PORT": str(settings.port)}, math.ceil(settings.stop_timeout) + PATIENCE)
 
 
 def _claim(host: str, port: int) -> None:
@@ -39,10 +44,10 @@ def _claim(host: str, port: int) -> None:
             raise BuildError(message, hint="choose another one with --port, or set NBSLIM_HOST") from error
 
 
-def _run(command: Sequence[str], variables: Mapping[str, str]) -> None:
+def _run(command: Sequence[str], variables: Mapping[str, str], patience: int) -> None:
     """Run the server, end it on SIGTERM, SIGINT or when the terminal closes, and return when it has ended.
 
-    A second signal does not wait for the requests that are running.
+    A second signal kills it, and so do `patience` seconds after the first.
     """
     received: list[int] = []
     started: list[subprocess.Popen[bytes]] = []
@@ -51,9 +56,10 @@ def _run(command: Sequence[str], variables: Mapping[str, str]) -> None:
         received.append(number)
         for process in started:
             process.terminate() if len(received) == 1 else process.kill()
+        signal.alarm(patience)
 
     nohup = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
-    for number in (signal.SIGTERM, signal.SIGINT, *(() if nohup else (signal.SIGHUP,))):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM, *(() if nohup else (signal.SIGHUP,))):
         signal.signal(number, end)
     # A session of its own: the terminal's Ctrl-C reaches it through us alone.
     process = subprocess.Popen(command, env=dict(variables), cwd="/", start_new_session=True)
@@ -63,6 +69,7 @@ def _run(command: Sequence[str], variables: Mapping[str, str]) -> None:
     try:
         code = process.wait()
     finally:
+        signal.alarm(0)
         # What a predictor forked is left, and workers whose parent was killed.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
