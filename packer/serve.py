@@ -21,6 +21,8 @@ from nbslim.packer.replay import inside
 from nbslim.packer.serving import Command
 from nbslim.packer.unpack import unpack_archive
 from nbslim.packer.workspace import remove_tree
+from nbslim.runtime.bundle import FORMAT
+from nbslim.runtime.integrity import MANIFEST, IntegrityError, check_files
 from nbslim.runtime.pools import VARIABLES
 from nbslim.runtime.settings import variables
 
@@ -34,7 +36,7 @@ def server(source: Path, *, log: Callable[[str], None]) -> Iterator[Command]:
 
     Raises BuildError where it is neither bundle nor archive.
     """
-    if (source / "manifest.json").is_file():
+    if (source / MANIFEST).is_file():
         with running(cache_folder()), _temporary() as own:
             place_own_runtime(own)
             yield _bundle_command(source.absolute(), own)
@@ -51,7 +53,7 @@ def server(source: Path, *, log: Callable[[str], None]) -> Iterator[Command]:
 
 
 def _bundle_command(bundle: Path, own: Path) -> Command:
-    minor, requirements = _manifest(bundle / "manifest.json")
+    minor, requirements = _manifest(bundle)
     python, cache = find_python(minor), cache_folder(os.environ)
     environment = make_environment(python, requirements, cache=cache, extra=())
     runtime = make_runtime(python, runtime_requirements(), cache=cache)
@@ -64,14 +66,25 @@ def server_command(bundle: Path, python: Path, paths: list[Path]) -> Command:
     return [str(python), "-m", "nbslim.runtime", str(bundle)], variables
 
 
-def _manifest(path: Path) -> tuple[str, list[str]]:
-    """Return the Python and the requirements that the bundle's manifest names."""
+def _manifest(bundle: Path) -> tuple[str, list[str]]:
+    """Return the Python and the requirements that the bundle's manifest names; its files are as that lists them."""
+    path = bundle / MANIFEST
     try:
         manifest = json.loads(path.read_text())
-        return manifest["python"], manifest["requirements"]
-    except (KeyError, TypeError, ValueError) as error:
+        number = manifest["format"]
+        if number != FORMAT:
+            message = f"{path}: format {number} is not {FORMAT}, the one that this nbslim serves"
+            raise BuildError(message, hint="pack the notebook again")
+        requirements = [f"{name}=={version}" for name, version in manifest["distributions"].items()]
+        python, files = manifest["python"], manifest["files"]
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         message = f"{path} is not the manifest of a bundle: {error!r}"
-        raise BuildError(message) from error
+        raise BuildError(message, hint="nbslim pack --bundle FOLDER makes one") from error
+    try:
+        check_files(bundle, files)  # the runtime does so, too, but only after an environment was made for it
+    except (IntegrityError, OSError) as error:
+        raise BuildError(str(error)) from error
+    return python, requirements
 
 
 def _tree_command(tree: Path) -> Command:

@@ -6,25 +6,24 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from nbslim.packer.bundle import write_manifest
 from nbslim.packer.cache import running
 from nbslim.packer.carry import carry
-from nbslim.packer.environments import RequirementsError, cache_folder, runtime_requirements
+from nbslim.packer.environments import cache_folder
 from nbslim.packer.execute import Execution
 from nbslim.packer.executed import read_bundle
 from nbslim.packer.facts import remembering
 from nbslim.packer.job import Job, prepare_job
+from nbslim.packer.manifest import write_manifest
 from nbslim.packer.notebooks import remember_run
 from nbslim.packer.options import Options
 from nbslim.packer.own import place_own_runtime
-from nbslim.packer.pins import check_pins
-from nbslim.packer.prepare import located, plan
+from nbslim.packer.prepare import check_kept, plan
 from nbslim.packer.receipt import Clock
 from nbslim.packer.run import executed, put_aside
 from nbslim.packer.serve import server_command
 from nbslim.packer.serving import Command
 from nbslim.packer.stage import open_stage
-from nbslim.packer.target import choose_engine, describe_engine, image_name
+from nbslim.packer.target import choose_engine, describe_engine
 from nbslim.packer.workspace import MARKER, Workspace, open_workspace
 
 Log = Callable[[str], None]
@@ -66,10 +65,6 @@ def _run(options: Options, workspace: Workspace, log: Log) -> Job:
 def _finish_bundle(job: Job, execution: Execution) -> None:
     """Complete the bundle. Raises RequirementsError for an installed version that the runtime does not work with."""
     carry(job, execution, read_bundle(job.found, job.workspace))
-    serving = {name: job.installed.version(name) for name in job.installed.names}
-    try:
-        check_pins(serving, runtime_requirements())
-    except RequirementsError as error:
-        raise located(job.found, error) from error
-    name, python = image_name(job.options.notebook), job.environment.python.minor
-    write_manifest(job.workspace.bundle, name=name, python=python, serving=serving)
+    installed = {name: job.installed.version(name) for name in job.installed.names}
+    check_kept(job.found, installed)
+    write_manifest(job.workspace.bundle, job.about, installed)

@@ -29,7 +29,8 @@ def serve(server: AbstractContextManager[Command], settings: Settings) -> None:
     """
     _claim(settings.host, settings.port)
     with server as (command, variables):
-        _run(command, {**variables, "PORT": str(settings.port)}, math.ceil(settings.stop_timeout) + PATIENCE)
+        patience = math.ceil(settings.stop_delay + settings.stop_timeout) + PATIENCE
+        _run(command, {**variables, "PORT": str(settings.port)}, patience)
 
 
 def _claim(host: str, port: int) -> None:

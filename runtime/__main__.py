@@ -52,7 +52,6 @@ def main(arguments: Sequence[str], environ: MutableMapping[str, str]) -> int:
 
 
 def _serve(folder: Path, settings: Settings, environ: MutableMapping[str, str]) -> int:
-    sys.dont_write_bytecode = True  # what the bundle holds is what its manifest lists
     figures = Figures(settings.workers)
     removed.install(lambda module: figures.add(MISSES, module))
     fit_pools(environ, settings.workers * settings.threads)

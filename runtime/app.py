@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from http import HTTPStatus
 
 import falcon
+from nbslim.runtime.bundle import Bundle
+from nbslim.runtime.documents import DOCUMENTS
 from nbslim.runtime.metrics import CONTENT_TYPE, exposition
 from nbslim.runtime.problems import Problem, Response
 from nbslim.runtime.service import Service
@@ -19,6 +22,8 @@ def create_app(service: Service) -> falcon.App[falcon.Request, falcon.Response]:
     app.add_route("/healthz", _Health())
     app.add_route("/readyz", _Readiness(service))
     app.add_route("/metrics", _Metrics(service))
+    for path, document in DOCUMENTS.items():
+        app.add_route(path, _Document(service, document))
     app.set_error_serializer(_write_problem)
     return app
 
@@ -66,6 +71,23 @@ class _Metrics:
     def on_get(self, request: falcon.Request, response: falcon.Response) -> None:  # noqa: ARG002 - falcon's signature
         response.content_type = CONTENT_TYPE
         response.text = exposition(self._service.figures)
+
+    on_head = on_get
+
+
+class _Document:
+    """What is told of the bundle; made when it is first asked for."""
+
+    def __init__(self, service: Service, make: Callable[..., Response]) -> None:
+        self._service = service
+        self._make = make
+        self._made: Response | None = None
+
+    def on_get(self, request: falcon.Request, response: falcon.Response) -> None:  # noqa: ARG002 - falcon's signature
+        bundle = self._service.entry_points
+        if self._made is None and isinstance(bundle, Bundle):
+            self._made = self._make(bundle, enforced=self._service.settings.like_samples)
+        _write(response, self._made or self._service.readiness())
 
     on_head = on_get
 

@@ -23,6 +23,7 @@ _TITLES = {
     413: ("too-large", "The body is too large"),
     431: ("headers-too-large", "The request's headers are too large"),
     501: ("not-implemented", "The request needs something that is not implemented"),
+    505: ("version-not-supported", "The request's version of HTTP is not known here"),
 }
 
 
@@ -89,6 +90,9 @@ class Connection(HTTPChannel):  # type: ignore[misc]  # waitress ships no types
         request = self.requests[0] if self.requests else self.request
         if request.lines is not None and request.error is None:
             self._answer_lines(request)
+        elif self._begun:  # the response's end is missing, so that nobody takes it for a whole one
+            self._lingers = True
+            self.finish(request, 200, request.lines.answered, close=True)
         elif request.error is not None:
             self._lingers = True
             self.respond(request, _malformed(request.error).response(), close=True)
@@ -125,6 +129,7 @@ class Connection(HTTPChannel):  # type: ignore[misc]  # waitress ships no types
         self.server.note(self, request, status, length)
         request.close()
         self._begun = False
+        self.last_activity = time.time()
         with self.requests_lock:
             if close:
                 self.close_when_flushed = True
@@ -135,7 +140,6 @@ class Connection(HTTPChannel):  # type: ignore[misc]  # waitress ships no types
                 self.server.add_task(self)
             elif self.request is not None and self.request.expect_continue and self.request.headers_finished:
                 self.send_continue()
-        self.last_activity = time.time()
 
     def tick(self, now: float) -> None:
         """Close, or answer with a problem, what took longer than it may; `now` is by `time.monotonic`."""
@@ -174,15 +178,15 @@ class Connection(HTTPChannel):  # type: ignore[misc]  # waitress ships no types
         close = request.connection_close or self.server.draining or not chunked
         if not self._begun:
             self._begun = True
-            length = "Transfer-Encoding: chunked" if chunked else ""
-            self._write(
-                self.server.head(Response(200, LINES, b""), request, "close" if close else "", length)
-            )
+            framing = "Transfer-Encoding: chunked\r\n" if chunked else ""
+            head = self.server.head(Response(200, LINES, b""), request, "close" if close else "", framing)
+            self._write(head)
         answers = b"".join(self.server.service.predict_lines(lines))
         if chunked:
             answers = b"%x\r\n%b\r\n" % (len(answers), answers) if answers else b""
             answers += b"0\r\n\r\n" if ends else b""
         self._write(answers)
+        self.last_activity = time.time()  # before: the lines may have taken longer than a client may be quiet
         self._working = False
         if ends:
             self.finish(request, 200, request.lines.answered, close=close)

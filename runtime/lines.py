@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nbslim.runtime.plain import is_lines
-from waitress.parser import HTTPRequestParser  # type: ignore[import-untyped]  # waitress ships no types
+from nbslim.runtime.strict import StrictParser
 
 PATH = "/predict/batch"
 
@@ -43,8 +43,8 @@ class Lines:
         return 0
 
 
-class LinesParser(HTTPRequestParser):  # type: ignore[misc]  # waitress ships no types
-    """Parses requests as waitress does; a body of JSON lines has no limit but that of each line."""
+class LinesParser(StrictParser):
+    """Parses requests; a body of JSON lines has no limit but that of each line."""
 
     command = path = ""
     lines: Lines | None = None

@@ -195,16 +195,20 @@ class Loop:
 
     def _wait(self, seconds: float) -> None:
         self.before_waiting()
+        self._do_calls()  # what is not to be read now must not be found readable
         for number, flags in self._epoll.poll(min(seconds, self.longest_wait)):
             one = self.map.get(number)
             if one is not None:
                 wasyncore.readwrite(one, flags)
-        while self._calls:
-            self._calls.popleft()()
+        self._do_calls()
         now = time.monotonic()
         if now >= self._next_tick:
             self._next_tick = now + TICK
             self._on_tick(now)
+
+    def _do_calls(self) -> None:
+        while self._calls:
+            self._calls.popleft()()
 
     def _do(self, job: Job, me: int) -> None:
         with self._changed:

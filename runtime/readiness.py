@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from nbslim.runtime.samples import answered
 from nbslim.runtime.scoring import Outcome, expected
 
 TOLERANCE = 1e-5
@@ -14,8 +15,7 @@ TOLERANCE = 1e-5
 
 def trial(samples: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
     """Return the record of the sample to try: the first with an answer, if there is any at all."""
-    answered = [record for record in samples if "answer" in record]
-    return next(iter(answered or samples), None)
+    return next(iter(answered(samples) or samples), None)
 
 
 def is_right(record: Mapping[str, Any], outcome: Outcome) -> bool:

@@ -107,8 +107,10 @@ def _infer_objects(objects: Sequence[Mapping[str, object]], width: int, depth: i
 
 def _differences(schema: Schema, value: object) -> Iterator[tuple[str, ...]]:
     """Yield the steps to each difference and, last, what it is."""
+    if not schema:
+        return
     expected = types(schema)
-    if expected and not _fits(value, expected):
+    if not _fits(value, expected):
         yield (f"expected {' or '.join(map(_one, expected))}, got {_one(_BY_CLASS[type(value)])}",)
     elif isinstance(value, list):
         yield from _differences_in_array(schema, value)
@@ -138,16 +140,16 @@ def _differences_in_array(schema: Schema, value: list[object]) -> Iterator[tuple
 def _differences_in_object(schema: Schema, value: dict[str, object]) -> Iterator[tuple[str, ...]]:
     for name in schema.get("required", ()):
         if name not in value:
-            yield (f"{field(name)} is missing",)
+            yield (f"field {quoted(name)} is missing",)
     properties, others = schema.get("properties", {}), schema.get("additionalProperties", {})
     for name, item in value.items():
         for difference in _differences(properties.get(name, others), item):
-            yield (field(name), *difference)
+            yield (f"field {quoted(name)}", *difference)
 
 
-def field(name: str) -> str:
-    """Return how a message names a field of an object: quoted, and a long name shortened."""
-    return f"field {json.dumps(name if len(name) <= 60 else name[:59] + '…', ensure_ascii=False)}"
+def quoted(name: str) -> str:
+    """Return how a message names a field of an object: on one line, and a long name shortened."""
+    return json.dumps(name if len(name) <= 60 else name[:59] + "…", ensure_ascii=False)
 
 
 def _one(kind: str) -> str:

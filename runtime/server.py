@@ -102,8 +102,11 @@ class Server(TcpWSGIServer):  # type: ignore[misc]  # waitress ships no types
     def maintenance(self, now: float) -> None:
         """Do nothing: time limits are looked after with each tick of the loop."""
 
-    def head(self, response: Response, request: Any, connection: str, length: str = "") -> bytes:
-        """Return the header of a response; `connection` and `length` are what it says about these, if anything."""
+    def head(self, response: Response, request: Any, connection: str, framing: str | None = None) -> bytes:
+        """Return the header of a response; `connection` is what it says about that, if anything.
+
+        `framing` is the line that says where the body ends, if it is not the body's length.
+        """
         line = self._heads.get((response.status, response.type))
         if line is None:
             phrase = HTTPStatus(response.status).phrase
@@ -115,8 +118,8 @@ class Server(TcpWSGIServer):  # type: ignore[misc]  # waitress ships no types
         more = "".join(f"{name}: {value}\r\n" for name, value in response.headers)
         if connection:
             more += f"Connection: {connection}\r\n"
-        length = length or f"Content-Length: {len(response.body)}"
-        rest = f"{length}\r\nDate: {self._now()}\r\nX-Request-ID: {self.identify(request)}\r\n{more}\r\n"
+        framing = f"Content-Length: {len(response.body)}\r\n" if framing is None else framing
+        rest = f"{framing}Date: {self._now()}\r\nX-Request-ID: {self.identify(request)}\r\n{more}\r\n"
         return line + rest.encode("latin-1")
 
     def identify(self, request: Any) -> str:

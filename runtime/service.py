@@ -12,7 +12,7 @@ from nbslim.runtime.figures import Figures
 from nbslim.runtime.metrics import AnswerFigures
 from nbslim.runtime.problems import JSON, Problem, Response
 from nbslim.runtime.readiness import is_right, trial
-from nbslim.runtime.schema import infer
+from nbslim.runtime.samples import input_schema
 from nbslim.runtime.scoring import EntryPoints, Outcome, Served, as_served, expected
 from nbslim.runtime.settings import Settings
 
@@ -40,7 +40,7 @@ class Service:
         """Answer with `entry_points` from now on."""
         samples = entry_points.samples if isinstance(entry_points, Bundle) else ()
         if self.settings.like_samples and samples:
-            self._reader = plain.Reader(self.settings, infer([record["input"] for record in samples]))
+            self._reader = plain.Reader(self.settings, input_schema(samples))
         self._answers = AnswerFigures(self.figures, [record.get("answer") for record in samples])
         self.entry_points = entry_points
         self._served = as_served(entry_points)

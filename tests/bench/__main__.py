@@ -5,6 +5,8 @@ ARGS=pack                 the steps of packing each example
 ARGS=again                packing once more, with a changed predictor and unchanged
 ARGS=touched              what part of each image serving touches
 ARGS=start-up             start to first answer and memory, beside the same environment unslimmed
+ARGS="serving [NAME ...]" the service beside other projects': all of them take MINUTES minutes, and as long again once,
+                          to install them; nbslim and flask alone take MINUTES
 ARGS="shapes [NAME ...]"  what doubling does to notebooks of other shapes
 ARGS="profile NAME"       where the time goes with 2,000 cells of one shape
 """
@@ -15,12 +17,20 @@ import sys
 
 import closures
 import packs
+import serving
 import start
 import startup
 import touched
 from examples import examples
+from services import NAMES
 
-OF_IMAGES = {"pack": packs.table, "again": packs.again, "touched": touched.table, "start-up": startup.table}
+OF_IMAGES = {
+    "pack": packs.table,
+    "again": packs.again,
+    "touched": touched.table,
+    "start-up": startup.table,
+    "serving": serving.table,
+}
 
 
 def analyze() -> None:
@@ -49,6 +59,9 @@ def main(arguments: list[str]) -> None:
             analyze()
         case [part] if part in OF_IMAGES:
             images([part])
+        case ["serving", *names] if set(names) <= {*NAMES}:
+            with examples() as packed:
+                serving.table(packed, names)
         case ["shapes", *shapes]:
             closures.table(shapes)
         case ["profile", shape]:

@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
-import os
-import re
 import shutil
 import subprocess
 import tempfile
 import time
-import urllib.error
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from statistics import median
 
+from containers import container, wait_for
 from examples import Examples
 from full import full_environment
 from nbslim.packer.elf import is_elf
 from nbslim.packer.enclosure import enclose
 from nbslim.packer.environments import make_runtime, runtime_requirements
-from nbslim.packer.image import DISTRIBUTIONS, ENVIRONMENT, MODEL, RUNTIME
+from nbslim.packer.image import DISTRIBUTIONS, MODEL, RUNTIME
 from nbslim.packer.interpreter import assemble_interpreter, describe
 from nbslim.packer.own import place_own_runtime
 from nbslim.packer.unpack import unpack_archive
-from support import CACHE, HARDENED, PODMAN, ROOT, Packed, free_port, post
+from processes import memory
+from support import CACHE, ROOT, Packed, post
 
 NAMES = ("kmeans", "iris_report")
 ROUNDS = 7
 WITHOUT_BYTECODE = {"PYTHONPYCACHEPREFIX": "/nowhere"}
-"""Python then looks for bytecode where there is none, and ENVIRONMENT forbids it to write any."""
+"""Python then looks for bytecode where there is none, and the image's environment forbids it to write any."""
 
 
 @dataclass(frozen=True)
@@ -121,40 +120,8 @@ def lay_unslimmed(image: Packed, tree: Path) -> None:
 
 def start(variant: Variant, sample: object) -> Run:
     """Start the variant's service in a new container, and measure it when it has answered."""
-    port, name = free_port(), f"nbslim-bench-{os.getpid()}-{time.monotonic_ns()}"
-    variables = {**ENVIRONMENT, **variant.variables, "PORT": str(port)}
-    options = [f"--env={key}={value}" for key, value in variables.items()]
-    service = ["--rootfs", variant.tree, "/usr/bin/python3", "-m", "nbslim.runtime"]
-    create = [*PODMAN, "create", "--name", name, "--network", "host", *HARDENED, *options, *service]
-    try:
-        subprocess.run(create, check=True, capture_output=True)
-        started = time.monotonic()
-        subprocess.run([*PODMAN, "start", name], check=True, capture_output=True)
-        _first_answer(f"http://127.0.0.1:{port}", sample)
-        return Run(time.monotonic() - started, *_memory(name))
-    finally:
-        subprocess.run(["podman", "rm", "--force", name], capture_output=True, check=False)
-
-
-def _first_answer(address: str, sample: object, seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        try:
-            status, answer = post(address, sample)
-        except urllib.error.URLError:
-            time.sleep(0.005)
-        else:
-            assert status == 200, answer
-            return
-    raise AssertionError(f"{address} does not answer after {seconds} s")
-
-
-def _memory(container: str) -> tuple[int, int]:
-    """Return the bytes of VmRSS and PSS of the container's process."""
-    inspect = ["podman", "inspect", "--format", "/proc/{{.State.Pid}}", container]
-    process = Path(subprocess.run(inspect, check=True, capture_output=True, text=True).stdout.strip())
-    return _bytes(process / "status", "VmRSS"), _bytes(process / "smaps_rollup", "Pss")
-
-
-def _bytes(file: Path, key: str) -> int:
-    return 1024 * int(re.search(rf"^{key}:\s+(\d+) kB", file.read_text(), re.MULTILINE)[1])
+    with container(variant.tree, variant.variables) as service:
+        wait_for(lambda: post(service.address, sample)[0] == 200)
+        seconds = time.monotonic() - service.at
+        taken = memory(service.process())
+        return Run(seconds, taken.rss, taken.pss)

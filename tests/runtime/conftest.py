@@ -1,6 +1,5 @@
 """A bundle is written from the source of a notebook's functions, as the packer writes it."""
 
-import json
 import os
 import signal
 import socket
@@ -13,13 +12,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
-import cloudpickle
 import pytest
+from bundles import write_bundle
 from nbslim.runtime.scoring import EntryPoints
 
 ROOT = Path(__file__).parents[2]
 ENTRIES = ("predictor", "validator", "predictor_batch")
-RUNNING = "{}.{}".format(*sys.version_info)
 
 
 def functions(source: str) -> dict[str, object]:
@@ -39,24 +37,20 @@ def _entry_points() -> Callable[[str], EntryPoints]:
 
 @pytest.fixture(name="bundle")
 def _bundle(tmp_path: Path) -> Callable[..., Path]:
-    def write(source: str, samples: tuple[dict[str, object], ...] = (), **manifest: object) -> Path:
-        folder = tmp_path / "bundle"
-        folder.mkdir()
-        contents = {"format": 1, "name": "toy", "python": RUNNING, "requirements": [], **manifest}
-        (folder / "manifest.json").write_text(json.dumps(contents))
-        (folder / "entry_points.pickle").write_bytes(cloudpickle.dumps(functions(source)))
-        lines = [json.dumps(sample, ensure_ascii=False) + "\n" for sample in samples]
-        (folder / "samples.jsonl").write_text("".join(lines), encoding="utf-8")
-        return folder
+    def write(source: str | bytes, samples: tuple[dict[str, object], ...] = (), **options: object) -> Path:
+        """Bytes stand for the pickle of what the source would make."""
+        pickled = source if isinstance(source, bytes) else functions(source)
+        return write_bundle(tmp_path / "bundle", pickled, samples, **options)
 
     return write
 
 
 @pytest.fixture(name="unchanged_path")
 def _unchanged_path() -> Iterator[None]:
-    before = list(sys.path)
+    before, writes_none = list(sys.path), sys.dont_write_bytecode
     yield
     sys.path[:] = before
+    sys.dont_write_bytecode = writes_none
 
 
 @pytest.fixture(name="alone", scope="session")

@@ -116,9 +116,7 @@ def test_command_prints_the_report_alone(bundle):
 
 
 def test_command_reports_a_missing_module(bundle):
-    folder = bundle("predictor = str")
-    (folder / "entry_points.pickle").write_bytes(b"cno_such_module\npredictor\n.")
-    done = run(folder)
+    done = run(bundle(b"cno_such_module\npredictor\n."))
     report = json.loads(done.stdout)
     assert (done.returncode, report["samples"], report["equal"]) == (0, 0, 0)
     assert (report["error"]["type"], report["error"]["module"]) == ("ModuleNotFoundError", "no_such_module")

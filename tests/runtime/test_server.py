@@ -124,8 +124,7 @@ def test_request_that_never_ends_does_not_keep_the_server(bundle, serving, stop)
 
 
 def test_signal_while_loading_ends_the_server(bundle):
-    folder = bundle("predictor = str")
-    (folder / "entry_points.pickle").write_bytes(b"cos\nsystem\n(S'echo loading; exec sleep 2'\ntR.")
+    folder = bundle(b"cos\nsystem\n(S'echo loading; exec sleep 2'\ntR.")
     command = [sys.executable, "-m", "nbslim.runtime", str(folder)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "loading\n"
