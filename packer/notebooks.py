@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from nbslim.analyzer import leads_out
+from nbslim.packer.batches import Batches
 from nbslim.packer.cache import complete, locked, used
 from nbslim.packer.distributions import link_file
 from nbslim.packer.execute import Execution
@@ -73,7 +74,8 @@ def recall_notebook(entry: Path, workspace: Workspace) -> tuple[Execution, Refer
         report = json.loads((entry / _REPORT).read_text())
         asked = (entry / _REFERENCE).is_file()
         reference = pickle.loads((entry / _REFERENCE).read_bytes()) if asked else None
-    return Execution(**{**report, "unusable": tuple(report["unusable"])}), reference
+    report.update(unusable=tuple(report["unusable"]), batches=Batches(**report["batches"]))
+    return Execution(**report), reference
 
 
 def _copy(source: Path, target: Path) -> None:

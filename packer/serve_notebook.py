@@ -58,6 +58,8 @@ def _run(options: Options, workspace: Workspace, log: Log) -> Job:
     else:
         put_aside(job, ran.execution)
         remember_run(job.entry, workspace)
+    if ran.execution.batches.refused:
+        log(f"{job.notebook}: {ran.execution.batches.refused}")
     _finish_bundle(job, ran.execution)
     return job
 
