@@ -12,6 +12,10 @@ def info(bundle: Bundle) -> dict[str, Any]:
     return {
         "name": bundle.name,
         "python": bundle.python,
+        "notebook": bundle.notebook,
+        "nbslim": bundle.packed_by,
+        "level": bundle.level,
+        "distributions": dict(bundle.distributions),
         "format": FORMAT,
         "samples": len(bundle.samples),
     }

@@ -5,7 +5,6 @@ import signal
 import socket
 import subprocess
 import sys
-import textwrap
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,18 +12,10 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from bundles import write_bundle
+from bundles import functions, write_bundle
 from nbslim.runtime.scoring import EntryPoints
 
 ROOT = Path(__file__).parents[2]
-ENTRIES = ("predictor", "validator", "predictor_batch")
-
-
-def functions(source: str) -> dict[str, object]:
-    """Run `source` as a kernel does: what it defines belongs to `__main__`, so it is pickled by value."""
-    names: dict[str, object] = {"__name__": "__main__"}
-    exec(textwrap.dedent(source), names)
-    return {name: names[name] for name in ENTRIES if name in names}
 
 
 @pytest.fixture(name="entry_points")

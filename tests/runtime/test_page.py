@@ -3,8 +3,10 @@ import hashlib
 import html.parser
 import json
 import re
+from importlib.metadata import version
 
 import pytest
+from bundles import NOTEBOOK
 from falcon.testing import TestClient
 from nbslim.runtime import page as module
 from nbslim.runtime.app import create_app
@@ -147,7 +149,9 @@ def test_page_is_served_when_the_model_is_loaded(client):
 def test_info_tells_what_is_served(client):
     service, client, loaded = client
     assert client.simulate_get("/info").status_code == 503
-    service.serve(loaded(({"input": 1, "answer": 1},)))
+    service.serve(loaded(({"input": 1, "answer": 1},), level="modules", distributions={"numpy": "2.1.0"}))
     result = client.simulate_get("/info")
     assert result.headers["Content-Type"] == "application/json"
     assert (result.json["name"], result.json["samples"]) == ("toy", 1)
+    assert (result.json["notebook"], result.json["nbslim"]) == (NOTEBOOK, version("notebook-slim"))
+    assert (result.json["level"], result.json["distributions"]) == ("modules", {"numpy": "2.1.0"})
