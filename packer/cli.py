@@ -136,7 +136,7 @@ def _add_analyze(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     _add_settings(command)
     command.add_argument(
         "--entry", dest="entries", action="append", default=[], metavar="NAME",
-        help="a function that is served (again for each); default: predictor, and validator if it is there",
+        help="a function that is served (again for each); default: predictor, and if there validator, predictor_batch",
     )  # fmt: skip
     where = command.add_mutually_exclusive_group()
     where.add_argument(

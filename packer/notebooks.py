@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from nbslim.analyzer import leads_out
+from nbslim.packer.batches import Batches
 from nbslim.packer.cache import complete, locked, used
 from nbslim.packer.execute import Execution
 from nbslim.packer.reference import Reference
@@ -52,7 +53,8 @@ def recall_notebook(entry: Path, workspace: Workspace) -> tuple[Execution, Refer
                 shutil.copytree(source, target, dirs_exist_ok=True)
         report = json.loads((entry / _REPORT).read_text())
         reference: Reference = pickle.loads((entry / _REFERENCE).read_bytes())
-    return Execution(**{**report, "unusable": tuple(report["unusable"])}), reference
+    report.update(unusable=tuple(report["unusable"]), batches=Batches(**report["batches"]))
+    return Execution(**report), reference
 
 
 def _copy(source: Path, target: Path) -> None:

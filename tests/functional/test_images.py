@@ -48,6 +48,13 @@ def test_image_answers_every_sample_as_the_notebook_did(image):
     assert len(image.samples) == image.expect["samples"]
 
 
+def test_batches_are_scored_as_the_predictor_allows(image):
+    form = image.receipt["batch"]["form"]
+    # Where answers are the last digits of sums, the processor decides.
+    assert form == image.expect.get("batch", form)
+    assert (image.receipt["batch"]["reason"] is None) == (form != "looped")
+
+
 def test_every_sample_was_replayed_and_equal(image):
     verified = image.receipt["verified"]
     assert verified["samples"] == verified["equal"] == image.expect["samples"]

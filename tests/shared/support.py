@@ -140,9 +140,9 @@ def wait_until_ready(address: str, seconds: float = 60) -> None:
     raise AssertionError(f"{address} is not ready after {seconds} s")
 
 
-def post(address: str, sample: object) -> tuple[int, object]:
+def post(address: str, sample: object, path: str = "/predict") -> tuple[int, object]:
     """Post as `curl -d` does, with a form's content type."""
-    request = urllib.request.Request(f"{address}/predict", data=json.dumps(sample).encode(), method="POST")
+    request = urllib.request.Request(f"{address}{path}", data=json.dumps(sample).encode(), method="POST")
     try:
         with urllib.request.urlopen(request, timeout=30) as answer:
             return answer.status, json.load(answer)
