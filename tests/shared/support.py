@@ -106,12 +106,14 @@ def container(image: Packed) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def serving(source: Path, temporary: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """Serve a bundle or an archive with `nbslim serve`; yields the service's address and the process."""
+def serving(
+    source: Path, temporary: Path, *arguments: object, **variables: str
+) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """Serve a notebook, a bundle or an archive with `nbslim serve`; yields the service's address and the process."""
     port = free_port()
-    environment = {**os.environ, "NBSLIM_CACHE": str(CACHE), "TMPDIR": str(temporary)}
+    environment = {**os.environ, "NBSLIM_CACHE": str(CACHE), "TMPDIR": str(temporary), **variables}
     process = subprocess.Popen(
-        [str(NBSLIM), "serve", str(source), "--port", str(port)],
+        [str(NBSLIM), "serve", str(source), "--port", str(port), *map(str, arguments)],
         stderr=subprocess.PIPE,
         text=True,
         env=environment,
