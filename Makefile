@@ -18,7 +18,7 @@ $(SETUP): pyproject.toml
 	for package in analyzer packer runtime; do ln -sfn ../../../$$package build/src/nbslim/$$package; done
 	touch $@
 
-engines: ## install buildah, podman, runc, skopeo, strace and wrk where root and apt allow it
+engines: ## install the tools of the tests (engines, strace, a browser, wrk) where root and apt allow it
 	@tests/install-engines
 
 check: setup ## lint, format check and types

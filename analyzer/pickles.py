@@ -18,7 +18,7 @@ from typing import IO, cast
 from nbslim.analyzer.made import Contents
 from nbslim.analyzer.reached import Reference, references
 from nbslim.analyzer.types import Place
-from nbslim.analyzer.unpickler import unpickle
+from nbslim.analyzer.unpickler import Data, unpickle
 
 _ZIP = b"PK\3\4"
 _COMPRESSED: dict[bytes, Callable[[IO[bytes]], IO[bytes]]] = {
@@ -55,9 +55,12 @@ class Pickled:
         )
 
 
-def read_pickle(data: bytes) -> Pickled:
-    """Read a pickle, those inside its bytes included. Raises ValueError where `data` is no whole pickle."""
-    return _pickled([unpickle(io.BytesIO(data), _inside)])
+def read_pickle(data: bytes, buffers: Iterable[Data] = ()) -> Pickled:
+    """Read a pickle, those inside its bytes and in the `buffers` that are kept out of it included.
+
+    Raises ValueError where `data` is no whole pickle.
+    """
+    return _pickled([unpickle(io.BytesIO(data), _inside, buffers)])
 
 
 def read_model(path: Path) -> Pickled | None:
@@ -110,8 +113,11 @@ def _in_stream(stream: IO[bytes]) -> list[Contents]:
             return read
 
 
-def _inside(data: bytes) -> list[Contents]:
+def _inside(data: Data) -> list[Contents]:
     """Read the pickles in `data`: the data themselves, maybe in base64, or the `.pkl` members of a zip container."""
+    if not bytes(data[:2]).startswith((b"gA", b"PK", b"\x80")):
+        return []  # most data are numbers, and a copy of all of them is for nothing
+    data = bytes(data)
     if data.startswith(b"gA"):  # what a pickle's first bytes are in base64
         with suppress(ValueError):
             data = base64.b64decode(data, validate=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickletools
 import re
 from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from importlib.util import resolve_name
 from typing import IO, Any
 
@@ -18,13 +18,14 @@ from nbslim.analyzer.types import Place
 _FILE = re.compile(r"[^\0\n]{1,200}\.\w{1,10}")
 _CELL = re.compile(r"<cell (\d+)>")
 
-Inside = Callable[[bytes], list[Contents]]
+Data = bytes | memoryview
+Inside = Callable[[Data], list[Contents]]
 """Gives the contents of the pickles that some bytes hold."""
 
 
-def unpickle(stream: IO[bytes], inside: Inside) -> Contents:
-    """Read one pickle to its end. Raises ValueError where there is no whole one."""
-    machine = _Machine(stream, inside)
+def unpickle(stream: IO[bytes], inside: Inside, buffers: Iterable[Data] = ()) -> Contents:
+    """Read one pickle to its end; `buffers` are kept out of it. Raises ValueError where there is no whole one."""
+    machine = _Machine(stream, inside, buffers)
     position = 0
     try:
         for opcode, argument, where in pickletools.genops(stream):
@@ -44,7 +45,7 @@ def unpickle(stream: IO[bytes], inside: Inside) -> Contents:
 class _Machine(Stack):
     """What opcodes do that name modules, call or read on; it keeps what the pickle tells on the way."""
 
-    def __init__(self, stream: IO[bytes], inside: Inside) -> None:
+    def __init__(self, stream: IO[bytes], inside: Inside, buffers: Iterable[Data]) -> None:
         super().__init__()
         self.modules: set[str] = set()
         self.functions: set[Place] = set()
@@ -52,6 +53,7 @@ class _Machine(Stack):
         self.root: Any = DATA
         self._stream = stream
         self._inside = inside
+        self._buffers = iter(buffers)
         self._protocol = 0
 
     def step(self, opcode: pickletools.OpcodeInfo, argument: Any) -> None:
@@ -86,7 +88,10 @@ class _Machine(Stack):
         raise ValueError(f"extension code {code} stands for a name that only its registry knows")
 
     def bytes_(self, data: Any) -> None:
-        self.items.append(self._held(bytes(data)))
+        self.items.append(self._held(data))
+
+    def next_buffer(self, _: Any) -> None:
+        self.items.append(self._held(next(self._buffers, b"")))
 
     def build(self, _: Any) -> None:
         state, target = self.items.pop(), self.items[-1]
@@ -163,7 +168,7 @@ class _Machine(Stack):
         made.add("arguments", arguments)
         self.items.append(made)
 
-    def _held(self, data: bytes) -> Any:
+    def _held(self, data: Data) -> Any:
         """Return the pickles inside `data` as an object with these parts."""
         roots = [self._take(inner) for inner in self._inside(data)]
         made = Made()
@@ -234,6 +239,8 @@ _SPECIAL: dict[str, Callable[[_Machine, Any], None]] = {
     **dict.fromkeys(("APPENDS", "ADDITEMS"), _Machine.append_to_mark),
     **dict.fromkeys(("EMPTY_LIST", "EMPTY_DICT", "EMPTY_SET"), _Machine.container),
     **dict.fromkeys(("BINBYTES", "BINBYTES8", "SHORT_BINBYTES", "BYTEARRAY8"), _Machine.bytes_),
+    "NEXT_BUFFER": _Machine.next_buffer,
+    "READONLY_BUFFER": lambda *_: None,  # it stays what it is
     **dict.fromkeys(("REDUCE", "NEWOBJ"), _Machine.reduce),
     **dict.fromkeys(("PUT", "BINPUT", "LONG_BINPUT"), _Machine.put),
     **dict.fromkeys(("GET", "BINGET", "LONG_BINGET"), _Machine.get),

@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from mmap import ACCESS_READ, mmap
 from pathlib import Path, PurePosixPath
 
-from nbslim.analyzer import as_imported, leads_out
+from nbslim.analyzer import Pickled, as_imported, leads_out, read_pickle
 from nbslim.packer.errors import BuildError
-from nbslim.runtime.bundle import FILES, FORMAT
-
-
-def write_manifest(bundle: Path, *, name: str, python: str, serving: Mapping[str, str]) -> None:
-    """Write `manifest.json`; `serving` maps each kept distribution to its version."""
-    manifest = {
-        "format": FORMAT,
-        "name": name,
-        "python": python,
-        "requirements": [f"{distribution}=={version}" for distribution, version in sorted(serving.items())],
-    }
-    aside = bundle / "manifest.json.new"  # the full environment may be serving the bundle at this moment
-    aside.write_text(json.dumps(manifest, indent=2) + "\n")
-    aside.replace(bundle / "manifest.json")
+from nbslim.runtime.buffers import FILE as BUFFERS
+from nbslim.runtime.buffers import map_buffers
+from nbslim.runtime.bundle import FILES, PICKLE, SAMPLES
 
 
 def leave_bundle(bundle: Path, target: Path) -> None:
@@ -40,8 +29,21 @@ def files_naming(bundle: Path, folder: Path) -> tuple[str, ...]:
 
     The last part of a workspace's path is drawn at random, so nothing else holds it.
     """
-    written = ("entry_points.pickle", "samples.jsonl")
-    return tuple(name for name in written if folder.name.encode() in (bundle / name).read_bytes())
+    written = (PICKLE, BUFFERS, SAMPLES)
+    return tuple(name for name in written if _holds(bundle / name, folder.name.encode()))
+
+
+def _holds(path: Path, text: bytes) -> bool:
+    if not path.exists() or not path.stat().st_size:  # what is empty cannot be mapped
+        return False
+    with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as mapped:
+        return mapped.find(text) >= 0
+
+
+def read_entry_points(bundle: Path) -> Pickled:
+    """Return what loading the pickled entry points would make, without loading them."""
+    aside = bundle / BUFFERS
+    return read_pickle((bundle / PICKLE).read_bytes(), map_buffers(aside) if aside.exists() else ())
 
 
 @dataclass(frozen=True)

@@ -92,6 +92,12 @@ def publish_file(aside: Path, kept: Path) -> None:
     aside.unlink(missing_ok=True)
 
 
+def versions_in(folder: Path) -> dict[str, str]:
+    """Return the version of each distribution (PEP 503 name) of which anything is in `folder`."""
+    found = distributions(path=[str(folder)])
+    return {canonicalize_name(one.metadata["Name"]): one.version for one in found}
+
+
 def write_records(folder: Path, placed: Mapping[str, Sequence[str]]) -> None:
     """Write the RECORD of each placed distribution, of the files that are in `folder` now.
 

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from nbslim.analyzer import Analysis
-from nbslim.packer.bundle import LocalModules, add_data, write_manifest
+from nbslim.packer.bundle import LocalModules, add_data
 from nbslim.packer.draft import Parts
 from nbslim.packer.environments import RequirementsError, runtime_requirements
 from nbslim.packer.exchanges import Exchange, exchanges
 from nbslim.packer.execute import Execution
 from nbslim.packer.executed import read_bundle, settled_closure
+from nbslim.packer.facts import digest
 from nbslim.packer.job import Job, readable
 from nbslim.packer.ladder import Ladder, Slimmed
 from nbslim.packer.libraries import inside
+from nbslim.packer.manifest import About, write_manifest
 from nbslim.packer.own import place_own_runtime
 from nbslim.packer.pins import check_pins
 from nbslim.packer.prepare import located, settled
@@ -26,6 +27,7 @@ from nbslim.packer.removed import module_names
 from nbslim.packer.replay import Expected
 from nbslim.packer.slim import slim
 from nbslim.packer.target import image_name
+from nbslim.runtime.bundle import SAMPLES
 
 
 def slim_down(job: Job, execution: Execution, known: Reference | None) -> tuple[Slimmed, Reference]:
@@ -46,10 +48,13 @@ def slim_down(job: Job, execution: Execution, known: Reference | None) -> tuple[
     @functools.cache
     def analyse(added: frozenset[str]) -> Analysis:
         analysis = settled(job.found, settled_closure(closure, installed, pickled, added), installed)
-        _finish_bundle(job, analysis)
+        _check_pins(job, analysis)
         return analysis
 
-    _write_manifest(job, {})  # with which the full environment can serve already
+    about = About(
+        image_name(job.options.notebook), job.environment.python.minor, digest(job.found.notebook.path)
+    )
+    write_manifest(workspace.bundle, about, {})  # with which the full environment can serve already
     sent = exchanges(_samples(job))
     with ThreadPoolExecutor(1) as other:  # while the draft is being laid
         reference = other.submit(_reference, job, sent, known)
@@ -65,14 +70,16 @@ def slim_down(job: Job, execution: Execution, known: Reference | None) -> tuple[
             full=_all_modules(job),
             analyse=analyse,
             add_local=local.add,
+            about=about,
         )
         slimmed = slim(ladder)
+        write_manifest(workspace.bundle, about, _serving(slimmed.drafted.analysis))
         warnings = (*reference.result()[1], *slimmed.warnings)
         return replace(slimmed, warnings=warnings), reference.result()
 
 
 def _samples(job: Job) -> list[object]:
-    lines = (job.workspace.bundle / "samples.jsonl").read_text("utf-8").split("\n")
+    lines = (job.workspace.bundle / SAMPLES).read_text("utf-8").split("\n")
     return [json.loads(line)["input"] for line in lines if line]
 
 
@@ -100,16 +107,13 @@ def _all_modules(job: Job) -> frozenset[str]:
     return frozenset().union(*map(module_names, places))
 
 
-def _finish_bundle(job: Job, analysis: Analysis) -> None:
-    """Write the manifest. Raises RequirementsError for a kept version that the runtime does not work with."""
-    serving = {distribution.name: distribution.version for distribution in analysis.serving}
+def _check_pins(job: Job, analysis: Analysis) -> None:
+    """Raise RequirementsError for a kept version that the runtime does not work with."""
     try:
-        check_pins(serving, runtime_requirements())
+        check_pins(_serving(analysis), runtime_requirements())
     except RequirementsError as error:
         raise located(job.found, error) from error
-    _write_manifest(job, serving)
 
 
-def _write_manifest(job: Job, serving: Mapping[str, str]) -> None:
-    name, python = image_name(job.options.notebook), job.environment.python.minor
-    write_manifest(job.workspace.bundle, name=name, python=python, serving=serving)
+def _serving(analysis: Analysis) -> dict[str, str]:
+    return {distribution.name: distribution.version for distribution in analysis.serving}

@@ -21,6 +21,10 @@ _STRANGERS: tuple[object, ...] = (None, "text", "", -1, 1e308, True, [], {}, [[N
 """Values of other types, in place of a whole sample or of a part of it."""
 
 
+_OF_ITS_OWN = {"/metrics", "/info"}
+"""What tells of the process itself, and of what slimming kept."""
+
+
 @dataclass(frozen=True)
 class Exchange:
     """A request, byte for byte, and what it is, for messages."""
@@ -28,7 +32,7 @@ class Exchange:
     about: str
     request: bytes
     compared: bool = True
-    """Whether the response must be the same: figures on the process itself are not."""
+    """Whether the response must be the same: what tells of the image itself need not be."""
 
 
 def exchanges(samples: Sequence[object]) -> tuple[Exchange, ...]:
@@ -57,8 +61,8 @@ def _other_forms(samples: Sequence[object]) -> Iterator[Exchange]:
 
 def _protocol() -> Iterator[Exchange]:
     """Yield requests that have no sample, or none that can be read."""
-    for path in ("/healthz", "/readyz", "/metrics", "/nothing"):
-        yield Exchange(f"GET {path}", _request("GET", path), compared=path != "/metrics")
+    for path in ("/", "/openapi.json", "/info", "/healthz", "/readyz", "/metrics", "/nothing"):
+        yield Exchange(f"GET {path}", _request("GET", path), compared=path not in _OF_ITS_OWN)
     yield Exchange("PUT /predict", _request("PUT", "/predict", b"[]"))
     bodies = (b"", b"{", b"NaN", b'"\xff"', b"[1,]", b"[" * 10_000, b'{"a": 1, "a": 2}', b"1e999")
     yield from (Exchange(f"the body {body[:20]!r}", _post(body)) for body in bodies)

@@ -22,9 +22,9 @@ from nbslim.analyzer import (
     find_environment,
     read_installed,
     read_model,
-    read_pickle,
     settle_pickled,
 )
+from nbslim.packer.bundle import read_entry_points
 from nbslim.packer.cache import running
 from nbslim.packer.environments import cache_folder
 from nbslim.packer.errors import ExecutionError
@@ -152,7 +152,7 @@ def read_bundle(found: Plan, workspace: Workspace) -> Pickled:
 
     Raises ExecutionError where one of them refers to the notebook itself: the image has none to find it in.
     """
-    pickled = read_pickle((workspace.bundle / "entry_points.pickle").read_bytes())
+    pickled = read_entry_points(workspace.bundle)
     needs = [n for n in found.closure.files if n.certainty == "certain" or n.function in pickled.functions]
     for name in sorted({need.name for need in needs} | pickled.files):
         path = workspace.work / name

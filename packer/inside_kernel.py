@@ -27,6 +27,9 @@ from typing import Any, TypeVar, cast
 
 import cloudpickle
 from cloudpickle.cloudpickle import _DYNAMIC_CLASS_TRACKER_BY_CLASS, _DYNAMIC_CLASS_TRACKER_BY_ID
+from nbslim.runtime.buffers import FILE as BUFFERS
+from nbslim.runtime.buffers import LEAST, write_buffers
+from nbslim.runtime.bundle import PICKLE, SAMPLES
 from nbslim.runtime.effects import Effect
 from nbslim.runtime.encode import EncodeError, encode
 from nbslim.runtime.scoring import EntryPoints, score
@@ -132,11 +135,13 @@ def _function(shell: Any, cell: int, line: int, code: str) -> Callable[[], Any]:
 
 def _write(values: Mapping[str, Any], folder: str) -> dict[str, Any]:
     """Pickle `values` into `folder`; returns what is wrong, if anything is."""
+    buffers: list[memoryview] = []
     try:
-        pickled = _dumps(values)
+        pickled = _dumps(values, buffers)
     except Exception as error:  # a value's own __reduce__ may raise anything
         return _unpicklable(values, error)
-    Path(folder, "entry_points.pickle").write_bytes(pickled)
+    Path(folder, PICKLE).write_bytes(pickled)
+    write_buffers(Path(folder, BUFFERS), buffers)
     return {}
 
 
@@ -233,9 +238,17 @@ def _is_plain_class(kind: Any) -> bool:
     return "__annotations__" in vars(kind) and own and not any(hasattr(kind, name) for name in machinery)
 
 
-def _dumps(value: Any) -> bytes:
+def _dumps(value: Any, aside: list[memoryview]) -> bytes:
+    """Return the pickle of `value`, whose large buffers go to `aside`."""
+
+    def stays(buffer: pickle.PickleBuffer) -> bool:
+        raw = buffer.raw()
+        if raw.nbytes >= LEAST:
+            aside.append(raw)
+        return raw.nbytes < LEAST
+
     with io.BytesIO() as file:
-        Pickler(file).dump(value)
+        Pickler(file, buffer_callback=stays).dump(value)
         return file.getvalue()
 
 
@@ -255,7 +268,7 @@ def _answer(entries: Mapping[str, Any], inputs: Sequence[Any], folder: str) -> d
     again = [score(functions, json.loads(text)).record(json.loads(text)) for text in texts]
     stable = [one for one, two in zip(records, again) if one == two]
     lines = [json.dumps(record, ensure_ascii=False) + "\n" for record in stable]
-    Path(folder, "samples.jsonl").write_text("".join(lines), encoding="utf-8")
+    Path(folder, SAMPLES).write_text("".join(lines), encoding="utf-8")
     return {"samples": len(stable), "unstable": len(records) - len(stable), "unusable": unusable}
 
 

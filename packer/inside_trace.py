@@ -23,6 +23,8 @@ IMPORTLIB = "<frozen importlib._bootstrap"
 READING_SOURCE = frozenset({"linecache", "tokenize"})
 SHOWING_SOURCE = frozenset({"traceback", "warnings"})
 """Modules that read sources by those only to show lines of them."""
+CHECKING = "nbslim.runtime.integrity"
+"""Reads all files of a bundle, and takes nothing from them but their hashes."""
 
 
 class Recorder:
@@ -113,8 +115,10 @@ def _importing(frame: FrameType | None) -> str:
 
 
 def _passed_over(frame: FrameType | None) -> bool:
-    """Whether `frame` reads a file to import it, or to show a line of it."""
+    """Whether `frame` reads a file to import it, to check it, or to show a line of it."""
     if frame is not None and frame.f_code.co_filename.startswith(IMPORTLIB):
+        return True
+    if frame is not None and frame.f_globals.get("__name__") == CHECKING:
         return True
     while frame is not None and frame.f_globals.get("__name__") in READING_SOURCE:
         frame = frame.f_back

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nbslim.analyzer import Analysis, Installed
-from nbslim.packer.distributions import total_bytes
+from nbslim.packer.distributions import total_bytes, versions_in
 from nbslim.packer.draft import Draft, Parts
 from nbslim.packer.enclosure import enclose
 from nbslim.packer.exchanges import Exchange
 from nbslim.packer.image import ENVIRONMENT, Selection, assemble
 from nbslim.packer.keep import Kept, for_gpu
 from nbslim.packer.layout import DISTRIBUTIONS, MODEL, RUNTIME
+from nbslim.packer.manifest import About, write_manifest
 from nbslim.packer.options import Goal
 from nbslim.packer.receipt import Clock
 from nbslim.packer.removed import write_removed
@@ -62,6 +63,8 @@ class Ladder:
     """Says which distributions serving needs, given modules that replay missed."""
     add_local: Callable[[str], bool]
     """Brings a module from beside the notebook into the bundle, if it is one."""
+    about: About
+    """What the bundle's manifest says of the notebook."""
 
     @property
     def draft(self) -> Path:
@@ -116,14 +119,15 @@ def assembled_rung(
 
 def replayed(ladder: Ladder, drafted: Drafted, level: str, without: frozenset[str]) -> Replay:
     """Replay in the tree, in which the modules `without` are left out."""
-    tell_removed(ladder, drafted, level, without)
+    describe(ladder, drafted, level, without)
     with ladder.clock.step("replay"):
         return replay(enclose(ladder.tree), ENVIRONMENT, ladder.measure())
 
 
-def tell_removed(ladder: Ladder, drafted: Drafted, level: str, without: frozenset[str]) -> None:
-    """Tell the runtime in the tree which modules are not there."""
+def describe(ladder: Ladder, drafted: Drafted, level: str, without: frozenset[str]) -> None:
+    """Tell the runtime in the tree what is in it, and which modules are not."""
     known = harmless(drafted.trace, without)
     stdlib = drafted.draft.stdlib
     folders = (DISTRIBUTIONS, RUNTIME, stdlib, f"{stdlib}/lib-dynload", f"{MODEL}/modules")
     write_removed(ladder.tree, level, ladder.full, folders, known)
+    write_manifest(ladder.tree / MODEL, ladder.about, versions_in(ladder.tree / DISTRIBUTIONS), level)

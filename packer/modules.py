@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from nbslim.packer.distributions import total_bytes
-from nbslim.packer.draft import Draft
+from nbslim.packer.draft import SHARED, Draft
 from nbslim.packer.image import Selection, record
 from nbslim.packer.keep import name_of
-from nbslim.packer.ladder import Drafted, Ladder, Rung, Slimmed, assembled_rung, replayed, tell_removed
+from nbslim.packer.ladder import Drafted, Ladder, Rung, Slimmed, assembled_rung, describe, replayed
 from nbslim.packer.layout import DISTRIBUTIONS
 from nbslim.packer.options import MODULES
 from nbslim.packer.reach import reached, shown
@@ -60,14 +60,16 @@ def _bench(ladder: Ladder, drafted: Drafted, *, cut: bool) -> Bench:
 
 def _cuttable(trace: Trace, files: frozenset[str]) -> frozenset[str]:
     """Return the libraries of distributions that replay loads: that it does so again proves that nothing was lost."""
-    return frozenset(path for path in files & trace.libraries if path.startswith("app/"))
+    return frozenset(
+        path for path in files & trace.libraries if path.startswith("app/") and SHARED.search(path)
+    )
 
 
 def _finished(ladder: Ladder, drafted: Drafted, outcome: Outcome, rungs: tuple[Rung, Rung]) -> Slimmed:
     """Make the tree's own notes true again where an experiment failed in it."""
     draft, (first, last) = drafted.draft, rungs
     if any(not trial.holds for trial in outcome.trials):
-        tell_removed(ladder, drafted, MODULES, outcome.without)
+        describe(ladder, drafted, MODULES, outcome.without)
         record(draft, ladder.tree)
         last = replace(last, bytes=total_bytes([ladder.tree]))
     left_out = _left_out(draft, outcome.files)

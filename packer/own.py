@@ -10,9 +10,9 @@ from nbslim.packer.distributions import link_file
 
 
 def place_own_runtime(folder: Path) -> None:
-    """Lay the modules of `nbslim.runtime` into `folder`, which then goes on a `sys.path`."""
-    for source in nbslim.runtime.__path__:
-        for path in sorted(Path(source).glob("*.py")):
+    """Lay the modules of `nbslim.runtime` and its page into `folder`, which then goes on a `sys.path`."""
+    for source in map(Path, nbslim.runtime.__path__):
+        for path in sorted([*source.glob("*.py"), *source.glob("*.html")]):
             link_file(path, folder / "nbslim/runtime" / path.name)
 
 

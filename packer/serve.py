@@ -24,6 +24,8 @@ from nbslim.packer.pythons import find_python
 from nbslim.packer.replay import inside
 from nbslim.packer.unpack import unpack_archive
 from nbslim.packer.workspace import remove_tree
+from nbslim.runtime.bundle import FORMAT
+from nbslim.runtime.integrity import MANIFEST, IntegrityError, check_files
 
 
 def serve(source: Path, *, port: int, log: Callable[[str], None]) -> None:
@@ -35,7 +37,7 @@ def serve(source: Path, *, port: int, log: Callable[[str], None]) -> None:
     Raises BuildError where it is neither bundle nor archive, or where the port cannot be had.
     """
     _claim(port)
-    if (source / "manifest.json").is_file():
+    if (source / MANIFEST).is_file():
         with running(cache_folder()), _temporary() as own:
             place_own_runtime(own)
             _run(*_bundle_command(source.absolute(), own), port=port)
@@ -50,7 +52,7 @@ def serve(source: Path, *, port: int, log: Callable[[str], None]) -> None:
 
 
 def _bundle_command(bundle: Path, own: Path) -> tuple[list[str], dict[str, str]]:
-    minor, requirements = _manifest(bundle / "manifest.json")
+    minor, requirements = _manifest(bundle)
     python, cache = find_python(minor), cache_folder(os.environ)
     environment = make_environment(python, requirements, cache=cache, extra=())
     runtime = make_runtime(python, runtime_requirements(), cache=cache)
@@ -58,14 +60,25 @@ def _bundle_command(bundle: Path, own: Path) -> tuple[list[str], dict[str, str]]
     return [str(environment.executable), "-m", "nbslim.runtime", str(bundle)], variables
 
 
-def _manifest(path: Path) -> tuple[str, list[str]]:
-    """Return the Python and the requirements that the bundle's manifest names."""
+def _manifest(bundle: Path) -> tuple[str, list[str]]:
+    """Return the Python and the requirements that the bundle's manifest names; its files are as that lists them."""
+    path = bundle / MANIFEST
     try:
         manifest = json.loads(path.read_text())
-        return manifest["python"], manifest["requirements"]
-    except (KeyError, TypeError, ValueError) as error:
+        number = manifest["format"]
+        if number != FORMAT:
+            message = f"{path}: format {number} is not {FORMAT}, the one that this nbslim serves"
+            raise BuildError(message, hint="pack the notebook again")
+        requirements = [f"{name}=={version}" for name, version in manifest["distributions"].items()]
+        python, files = manifest["python"], manifest["files"]
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         message = f"{path} is not the manifest of a bundle: {error!r}"
-        raise BuildError(message) from error
+        raise BuildError(message, hint="nbslim pack --bundle FOLDER makes one") from error
+    try:
+        check_files(bundle, files)  # the runtime does so, too, but only after an environment was made for it
+    except (IntegrityError, OSError) as error:
+        raise BuildError(str(error)) from error
+    return python, requirements
 
 
 def _claim(port: int) -> None:

@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
 from nbslim.analyzer import Analysis
+from nbslim.packer.distributions import versions_in
 from nbslim.packer.draft import lay_draft
 from nbslim.packer.enclosure import enclose
 from nbslim.packer.errors import AnswersChangedError
 from nbslim.packer.image import ENVIRONMENT, Selection
 from nbslim.packer.keep import wanted
 from nbslim.packer.ladder import Drafted, Ladder, Rung, Slimmed, assembled_rung
+from nbslim.packer.layout import DISTRIBUTIONS, MODEL
+from nbslim.packer.manifest import write_manifest
 from nbslim.packer.modules import slim_to_modules
 from nbslim.packer.options import PACKAGES
 from nbslim.packer.replay import Replay
@@ -52,6 +55,7 @@ def _draft(ladder: Ladder) -> Drafted:
         names = {distribution.name for distribution in analysis.serving}
         with ladder.clock.step("draft"):
             draft = lay_draft(ladder.parts, names, ladder.draft)
+            write_manifest(draft.tree / MODEL, ladder.about, versions_in(draft.tree / DISTRIBUTIONS))
             keep = wanted(draft, ladder.goal.keep, accelerator=ladder.goal.accelerator is not None)
         with ladder.clock.step("trace"):
             tree = enclose(draft.tree)

@@ -1,31 +1,49 @@
-"""Serve a bundle: `python -m nbslim.runtime [BUNDLE]`, on the port that PORT names."""
+"""Serve a bundle: `python -m nbslim.runtime [BUNDLE]`; variables of the environment set all else."""
 
 from __future__ import annotations
 
+import gc
 import os
-import signal
+import socket
 import sys
-from collections.abc import Mapping, Sequence
+import threading
+import time
+from collections.abc import Callable, MutableMapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nbslim.runtime import removed
 from nbslim.runtime.bundle import BundleError, load_bundle
+from nbslim.runtime.figures import Figures
 from nbslim.runtime.logs import log_to_stderr
+from nbslim.runtime.metrics import LOADING, MISSES
 from nbslim.runtime.paths import add_distributions
+from nbslim.runtime.pools import fit_pools
+from nbslim.runtime.settings import Settings, SettingsError, read_settings, usage
+from nbslim.runtime.stopping import end_on_signals, spare_forks, stop_on_signals
+
+if TYPE_CHECKING:
+    from nbslim.runtime.server import Server
+    from nbslim.runtime.service import Service
+
+USAGE = "usage: python -m nbslim.runtime [BUNDLE]"
 
 
 class _UsageError(Exception):
-    """The arguments or the environment are wrong."""
+    """The arguments are wrong."""
 
 
-def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
-    """Serve until a signal; return 0, 1 where bundle or port cannot be used, 2 where arguments are wrong."""
-    _end_on_signals()
+def main(arguments: Sequence[str], environ: MutableMapping[str, str]) -> int:
+    """Serve until a signal; return 0, 1 where bundle or port cannot be used, 2 where what was set is wrong."""
+    end_on_signals()
     log_to_stderr()
-    removed.install()
+    if "--help" in arguments:
+        sys.stdout.write(f"{USAGE}\n\nServes BUNDLE over HTTP. Variables of the environment:\n\n{usage()}")
+        return 0
     try:
-        return _serve(_folder(arguments, environ), _port(environ), environ)
-    except _UsageError as error:
+        settings = read_settings(environ)
+        return _serve(_folder(arguments, settings), settings, environ)
+    except (_UsageError, SettingsError) as error:
         _say(str(error))
         return 2
     except (BundleError, OSError) as error:
@@ -33,41 +51,98 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
         return 1
 
 
-def _serve(folder: Path, port: int, environ: Mapping[str, str]) -> int:
+def _serve(folder: Path, settings: Settings, environ: MutableMapping[str, str]) -> int:
+    figures = Figures(settings.workers)
+    removed.install(lambda module: figures.add(MISSES, module))
+    fit_pools(environ, settings.workers * settings.threads)
     add_distributions(environ)
     # Only now: where the user pins falcon or waitress, the pinned one is served with.
-    from nbslim.runtime.app import create_app  # noqa: PLC0415 - see above
-    from nbslim.runtime.server import HOST, serve  # noqa: PLC0415 - see above
+    from nbslim.runtime.server import listen  # noqa: PLC0415
+    from nbslim.runtime.service import Service  # noqa: PLC0415
 
+    listener = listen(settings.host, settings.port)
+    service = Service(settings, figures)
+    serve = _alone if settings.workers == 1 else _shared
+    return serve(service, listener, lambda: _load(service, folder))
+
+
+def _load(service: Service, folder: Path) -> None:
+    begin = time.monotonic()
     bundle = load_bundle(folder)
-    drained = serve(
-        create_app(bundle),
-        port,
-        on_listen=lambda port: _say(f"{bundle.name} listens on http://{HOST}:{port}"),
-    )
-    if not drained:
+    service.figures.set(LOADING, time.monotonic() - begin)
+    service.serve(bundle)
+    gc.collect()
+    gc.freeze()  # what was loaded stays; looking through it for garbage would touch, and so copy, shared memory
+
+
+def _alone(service: Service, listener: socket.socket, load: Callable[[], None]) -> int:
+    """Serve in this process; requests to the predictor are refused while the model is loaded."""
+    from nbslim.runtime.app import create_app  # noqa: PLC0415
+    from nbslim.runtime.server import Server  # noqa: PLC0415
+
+    server = Server(service, create_app(service), listener)
+    server.loop.start()
+    load()
+    stopped = stop_on_signals()
+    spare_forks()
+    _say_obstacle(service)
+    _say_where(service, listener)
+    if not _stopped(server, service, stopped):
         _say("stopped with requests still running")
         os._exit(0)  # a thread that does not end would keep the process
     return 0
 
 
-def _end_on_signals() -> None:
-    """End at once while nothing is served yet; without a handler, process 1 would ignore the signal."""
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: sys.exit(0))
+def _shared(service: Service, listener: socket.socket, load: Callable[[], None]) -> int:
+    """Serve in several processes, forked when the model is loaded."""
+    from nbslim.runtime.app import create_app  # noqa: PLC0415
+    from nbslim.runtime.server import Server  # noqa: PLC0415
+    from nbslim.runtime.workers import Workers  # noqa: PLC0415
+
+    loading = Server(service, create_app(service), listener.dup())
+    loading.loop.start()
+    load()
+    loading.stop(service.settings.stop_timeout)
+
+    def work(tell_ready: Callable[[], object]) -> int:
+        server = Server(service, create_app(service), listener)
+        stopped = stop_on_signals()
+        spare_forks()
+        server.loop.start()
+        _say_obstacle(service)
+        tell_ready()
+        return 0 if _stopped(server, service, stopped) else 1
+
+    workers = Workers(service.settings.workers, work, service.figures, _say)
+    seconds = service.settings.stop_delay + service.settings.stop_timeout
+    if not workers.run(lambda: _say_where(service, listener), seconds):
+        _say("stopped with requests still running")
+    return 0
 
 
-def _folder(arguments: Sequence[str], environ: Mapping[str, str]) -> Path:
+def _stopped(server: Server, service: Service, stopped: threading.Event) -> bool:
+    """Wait for a signal, then finish what was accepted; return whether that ended in time."""
+    stopped.wait()
+    service.retire()
+    time.sleep(service.settings.stop_delay)
+    return server.stop(service.settings.stop_timeout)
+
+
+def _say_obstacle(service: Service) -> None:
+    obstacle = service.try_one()
+    if obstacle:
+        _say(f"not ready: {obstacle}")
+
+
+def _say_where(service: Service, listener: socket.socket) -> None:
+    host, port = listener.getsockname()[:2]
+    _say(f"{service.name} listens on http://{f'[{host}]' if ':' in host else host}:{port}")
+
+
+def _folder(arguments: Sequence[str], settings: Settings) -> Path:
     if len(arguments) > 1 or any(argument.startswith("-") for argument in arguments):
-        raise _UsageError("usage: python -m nbslim.runtime [BUNDLE]")
-    return Path(arguments[0] if arguments else environ.get("NBSLIM_BUNDLE") or "/app/model")
-
-
-def _port(environ: Mapping[str, str]) -> int:
-    value = environ.get("PORT") or "8080"
-    if not (value.isascii() and value.isdigit() and 0 < int(value) < 65536):
-        raise _UsageError(f"PORT must be a number from 1 to 65535, not {value!r}")
-    return int(value)
+        raise _UsageError(USAGE)
+    return Path(arguments[0] if arguments else settings.bundle)
 
 
 def _say(line: str) -> None:

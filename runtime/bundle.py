@@ -7,14 +7,18 @@ import os
 import pickle
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from nbslim.runtime.buffers import FILE as BUFFERS
+from nbslim.runtime.buffers import map_buffers
+from nbslim.runtime.integrity import MANIFEST, IntegrityError, check_files
 from nbslim.runtime.removed import RemovedModuleError
 from nbslim.runtime.scoring import EntryPoints
 
-FORMAT = 1
+FORMAT = 2
+PICKLE, SAMPLES = "entry_points.pickle", "samples.jsonl"
 FILES = "files"
 """Folder of the data files that the notebook's functions open, named from its own folder."""
 
@@ -25,11 +29,20 @@ class BundleError(Exception):
 
 @dataclass(frozen=True)
 class Bundle(EntryPoints):
-    """A loaded bundle; `samples` are the lines of `samples.jsonl`, in its order."""
+    """A loaded bundle, with what its manifest says."""
 
-    name: str
-    python: str
-    samples: tuple[Mapping[str, Any], ...]
+    name: str = ""
+    python: str = ""
+    samples: tuple[Mapping[str, Any], ...] = ()
+    """The lines of `samples.jsonl`, in its order."""
+    notebook: str = ""
+    """The SHA-256 of the notebook's file."""
+    packed_by: str = ""
+    """The version of nbslim."""
+    level: str | None = None
+    """How far the image was slimmed in which the bundle lies; None: it lies in none."""
+    distributions: Mapping[str, str] = field(default_factory=dict)
+    """The distributions that are kept, each with its version."""
 
 
 def load_bundle(folder: Path) -> Bundle:
@@ -37,28 +50,37 @@ def load_bundle(folder: Path) -> Bundle:
 
     Where it has data files, their folder is the working folder from then on: the functions open them by their names.
 
-    Raises BundleError for a missing or broken file, another format or Python version, and a pickle that
-    cannot be loaded; what the pickle raised is its cause.
+    Raises BundleError for a missing or broken file, one that is not as it was packed, another format or Python
+    version, and a pickle that cannot be loaded; what the pickle raised is its cause.
     """
     folder = folder.absolute()
-    manifest = _manifest(folder / "manifest.json")
-    samples = _samples(folder / "samples.jsonl")
+    manifest = _manifest(folder / MANIFEST)
+    _check(folder, manifest)  # before anything of it is imported or unpickled: both run what is there
+    samples = _samples(folder / SAMPLES)
+    sys.dont_write_bytecode = True  # which would be files that nobody packed
     modules = str(folder / "modules")
     if modules not in sys.path and (folder / "modules").is_dir():
         sys.path.insert(0, modules)
     if (folder / FILES).is_dir():
         os.chdir(folder / FILES)
-    functions = _entry_points(folder / "entry_points.pickle")
+    functions = _entry_points(folder / PICKLE)
     return Bundle(
         predictor=functions["predictor"],
         validator=functions.get("validator"),
+        predictor_batch=functions.get("predictor_batch"),
         name=str(manifest.get("name", folder.name)),
         python=manifest["python"],
         samples=samples,
+        notebook=str(manifest.get("notebook", "")),
+        packed_by=str(manifest.get("nbslim", "")),
+        level=manifest.get("level"),
+        distributions=dict(manifest.get("distributions") or {}),
     )
 
 
 def _manifest(path: Path) -> dict[str, Any]:
+    if path.exists() and not path.is_file():  # from a pipe, no end would come
+        raise BundleError(f"{path}: it is no file")
     try:
         manifest = json.loads(_read(path))
     except ValueError as error:
@@ -70,6 +92,15 @@ def _manifest(path: Path) -> dict[str, Any]:
     if manifest.get("python") != running:
         raise BundleError(f"{path}: made by Python {manifest.get('python')}, this is Python {running}")
     return dict(manifest)
+
+
+def _check(folder: Path, manifest: Mapping[str, Any]) -> None:
+    try:
+        check_files(folder, manifest.get("files"))
+    except IntegrityError as error:
+        raise BundleError(str(error)) from error
+    except OSError as error:
+        raise BundleError(f"{error.filename}: {error.strerror}") from error
 
 
 def _samples(path: Path) -> tuple[Mapping[str, Any], ...]:
@@ -102,8 +133,10 @@ def _read(path: Path) -> str:
 
 def _entry_points(path: Path) -> dict[str, Any]:
     try:
+        aside = path.with_name(BUFFERS)
+        buffers = map_buffers(aside) if aside.exists() else ()
         with path.open("rb") as file:
-            functions = pickle.load(file)
+            functions = pickle.load(file, buffers=buffers)
     except RemovedModuleError as error:
         raise BundleError(f"{path}: cannot be loaded: {error}") from error
     except ModuleNotFoundError as error:

@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from pathlib import PurePath
 from typing import Any
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
 
 class EncodeError(Exception):
     """A value that JSON cannot hold; the message names its type."""
@@ -22,7 +24,10 @@ class EncodeError(Exception):
 def encode(value: object) -> str:
     """Return `value` as compact JSON text that can be encoded as UTF-8, or raise EncodeError."""
     try:
-        text = json.dumps(plain(value), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        made = plain(value)
+        if type(made) is int:  # what most models answer
+            return int.__repr__(made)
+        text = _ENCODER.encode(made)
     except RecursionError:
         raise EncodeError(f"a value of type {_name(value)} is nested too deeply or holds itself") from None
     # A lone surrogate has no UTF-8; its backslash form is JSON's own escape.
@@ -40,11 +45,11 @@ def plain(value: object) -> object:
     Raises EncodeError for anything else.
     """
     if not isinstance(value, type):
-        if hasattr(value, "iloc") and hasattr(value, "columns"):
-            return _records(value)
         tolist = getattr(value, "tolist", None)
         if callable(tolist):
             return _array(value, tolist)
+        if hasattr(value, "iloc") and hasattr(value, "columns"):
+            return _records(value)
         if dataclasses.is_dataclass(value):
             return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
         # Without an import: most predictors need no decimals, and nobody has one who has not imported them.
@@ -148,6 +153,8 @@ def _array(value: object, tolist: Callable[[], object]) -> object:
     if cast and hasattr(value, "tobytes"):
         return plain(value.astype(cast).tolist())  # type: ignore[attr-defined]  # known by its shape alone
     items = tolist()
+    if type(items) in {int, str, bool}:
+        return items
     if type(items) is type(value):
         raise EncodeError(f"a value of type {_name(value)} cannot be written as JSON")
     return plain(items)

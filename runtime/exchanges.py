@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import re
-import signal
 import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from nbslim.runtime import pools, workers  # noqa: F401 - serving may need them, and so a replay reaches them
 from nbslim.runtime.app import create_app
+from nbslim.runtime.figures import Figures
 from nbslim.runtime.scoring import EntryPoints
-from nbslim.runtime.server import serve
+from nbslim.runtime.server import Server, listen
+from nbslim.runtime.service import Service
+from nbslim.runtime.settings import read_settings
+from nbslim.runtime.stopping import spare_forks, stop_on_signals
 
 LOOPBACK = "127.0.0.1"
 RESPONSE_SECONDS = 60
 _HEADER = re.compile(rb"HTTP/1\.[01] (\d{3})[^\r\n]*\r\n(?:[^\r\n]+\r\n)*\r\n")
 _TYPE = re.compile(rb"\r\ncontent-type:[ \t]*([^\r\n]*)", re.IGNORECASE)
-_VARYING = re.compile(rb"\r\n(?:date|server):[^\r\n]*", re.IGNORECASE)
+_VARYING = re.compile(rb"\r\n(?:date|server|x-request-id):[^\r\n]*", re.IGNORECASE)
 
 Write = Callable[[Mapping[str, object]], None]
 
@@ -73,34 +76,29 @@ class Response:
 def exchange(entry_points: EntryPoints, requests: Requests, write: Write) -> bool:
     """Serve `entry_points` as an image does, until every request has its response; each goes to `write` as it comes.
 
-    The server is stopped as a container is, by SIGTERM. Return whether it finished what it had accepted.
+    A signal to stop ends it after the next response. Return whether the server finished what it had accepted.
     """
-    errors: list[BaseException] = []
-
-    def send(port: int) -> None:
+    settings = read_settings({"NBSLIM_ACCESS_LOG": "off"})
+    service = Service(settings, Figures(1))
+    service.serve(entry_points)
+    service.ready = True  # what its answers are is for whoever reads them to judge
+    stopped = stop_on_signals()
+    spare_forks()
+    with listen(LOOPBACK, 0) as listener:
+        server = Server(service, create_app(service), listener)
+        server.loop.start()
         try:
-            _send_all(port, requests, write)
-        except (
-            BaseException
-        ) as error:  # raised again in the main thread: fewer responses must not look complete
-            errors.append(error)
+            _send_all(listener.getsockname()[1], requests, write, stopped)
         finally:
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    def on_listen(port: int) -> None:
-        threading.Thread(target=send, args=(port,), daemon=True).start()
-
-    drained = serve(create_app(entry_points), 0, on_listen, host=LOOPBACK)
-    if errors:
-        raise errors[0]
+            drained = server.stop(settings.stop_timeout)
     return drained
 
 
-def _send_all(port: int, requests: Requests, write: Write) -> None:
+def _send_all(port: int, requests: Requests, write: Write, stopped: threading.Event) -> None:
     end = time.monotonic() + requests.seconds
     for number in range(requests.passes):
         for index, request in enumerate(requests.requests):
-            if time.monotonic() >= end:
+            if time.monotonic() >= end or stopped.is_set():
                 return
             write({"pass": number, "index": index, **vars(ask(port, request))})
 

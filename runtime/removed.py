@@ -6,7 +6,7 @@ import json
 import logging
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType, ModuleType
@@ -104,8 +104,9 @@ class _Request:
 class RemovedFinder:
     """A finder that finds nothing: the import system asks it for what no other finder has found."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, on_miss: Callable[[str], object]) -> None:
         self._path = path
+        self._on_miss = on_miss
         self._removed: Removed | None = None
         self._counts: dict[str, int] = {}
         self._lock = threading.Lock()
@@ -144,14 +145,15 @@ class RemovedFinder:
     def _note(self, module: str, request: _Request, explanation: str) -> None:
         with self._lock:
             count = self._counts[module] = self._counts.get(module, 0) + 1
+        self._on_miss(module)
         if count == 1:
             _log.warning("%s; %s asked for it", explanation, request.place)
 
 
-def install() -> None:
-    """Explain removed modules from now on, where a list of them lies beside nbslim."""
+def install(on_miss: Callable[[str], object] = len) -> None:
+    """Explain removed modules from now on, where nbslim has a list of them; `on_miss` gets each that is missed."""
     if _installed() is None and LIST.is_file():
-        sys.meta_path.append(RemovedFinder(LIST))
+        sys.meta_path.append(RemovedFinder(LIST, on_miss))
 
 
 def counts() -> Mapping[str, int]:

@@ -1,110 +1,195 @@
-"""Serve an application on waitress until a signal asks to stop, then finish what was accepted."""
+"""Serve HTTP on waitress until asked to stop, then finish what was accepted."""
 
 from __future__ import annotations
 
+import itertools
 import os
+import re
 import select
-import signal
+import socket
 import time
 from collections.abc import Callable
-from types import FrameType
+from http import HTTPStatus
 from typing import Any
 
-from waitress import create_server, wasyncore  # type: ignore[import-untyped]  # waitress ships no types
+from nbslim.runtime.access import AccessLog
+from nbslim.runtime.batching import Gatherer
+from nbslim.runtime.connection import Connection
+from nbslim.runtime.loop import Loop
+from nbslim.runtime.metrics import RequestFigures
+from nbslim.runtime.problems import Response
+from nbslim.runtime.service import Service
+from waitress import wasyncore  # type: ignore[import-untyped]  # waitress ships no types
+from waitress.adjustments import Adjustments  # type: ignore[import-untyped]
+from waitress.server import TcpWSGIServer  # type: ignore[import-untyped]
+from waitress.utilities import build_http_date  # type: ignore[import-untyped]
 
-HOST = "0.0.0.0"
-THREADS = 4
-STOPPING = (signal.SIGTERM, signal.SIGINT)
-DRAIN_SECONDS = 10
+BACKLOG = 1024
 QUIET_SECONDS = 0.2
 """How long a connection that was just accepted may take to bring its request once the server stops."""
 IN_MEMORY = 1 << 30
 """waitress writes larger bodies to temporary files, and an image may have no folder that can be written."""
-
-_Sockets = dict[int, Any]
-
-
-def serve(app: Callable[..., Any], port: int, on_listen: Callable[[int], None], host: str = HOST) -> bool:
-    """Serve `app` until SIGTERM or SIGINT, then finish what runs; return whether all was finished in time.
-
-    `on_listen` gets the port, which the system chooses where `port` is 0.
-    Raises OSError when the port cannot be listened on.
-    """
-    sockets: _Sockets = {}
-    server = create_server(
-        app,
-        map=sockets,
-        host=host,
-        port=port,
-        threads=THREADS,
-        inbuf_overflow=IN_MEMORY,
-        outbuf_overflow=IN_MEMORY,
-    )
-    signals = _note_signals(server.pull_trigger)
-    on_listen(int(server.effective_port))
-    while not signals:
-        wasyncore.loop(timeout=1, use_poll=True, map=sockets, count=1)
-    _stop_listening(server)
-    return _drain(server, sockets)
+_GIVEN_ID = re.compile(r"[\w.:/+=@-]{1,128}", re.ASCII)
 
 
-def _note_signals(wake: Callable[[], None]) -> list[int]:
-    """Return a list that grows with each signal to stop; `wake` ends the wait, which a signal does not."""
-    received: list[int] = []
-
-    def note(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signature of a signal handler
-        received.append(number)
-        wake()
-
-    for number in STOPPING:
-        signal.signal(number, note)
-    _spare_forks()
-    return received
-
-
-def _spare_forks() -> None:
-    """Let the signals end what a predictor forks, such as a pool's workers, as they end other processes."""
-
-    def set_mask(how: int) -> None:
-        signal.pthread_sigmask(how, STOPPING)
-
-    def forget() -> None:
-        for number in STOPPING:
-            signal.signal(number, signal.SIG_DFL)
-        set_mask(signal.SIG_UNBLOCK)
-
-    # Blocked meanwhile: Python drops what a process receives before it knows itself to be a fork.
-    os.register_at_fork(
-        before=lambda: set_mask(signal.SIG_BLOCK),
-        after_in_parent=lambda: set_mask(signal.SIG_UNBLOCK),
-        after_in_child=forget,
-    )
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens on all that `host` names; raises OSError where that is not possible."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
 
 
-def _stop_listening(server: Any) -> None:
-    """Stop listening, after accepting what the kernel has accepted already: closing would reset it."""
-    waiting = select.poll()
-    waiting.register(server.socket, select.POLLIN)
-    for _ in range(server.adj.backlog):
-        if not waiting.poll(0):
-            break
-        server.handle_accept()
-    # Not the server's own close(): it also closes the trigger by which workers say that an answer is ready.
-    wasyncore.dispatcher.close(server)
+class Server(TcpWSGIServer):  # type: ignore[misc]  # waitress ships no types
+    """Serves one service, and the WSGI application for all that is not the predictor's, on a socket that listens."""
 
+    channel_class = Connection
 
-def _drain(server: Any, sockets: _Sockets) -> bool:
-    end = time.monotonic() + DRAIN_SECONDS
-    quiet = time.monotonic() + QUIET_SECONDS
-    while time.monotonic() < min(end, quiet):
-        wasyncore.loop(timeout=QUIET_SECONDS / 4, use_poll=True, map=sockets, count=1)
-        channels = list(server.active_channels.values())
-        for request in [request for channel in channels for request in channel.requests]:
-            request.headers["CONNECTION"] = "close"  # the answer tells the client not to send another
-        if any(map(_busy, channels)):
-            quiet = time.monotonic() + QUIET_SECONDS
-    return not any(map(_busy, server.active_channels.values()))
+    def __init__(self, service: Service, application: Callable[..., Any], listener: socket.socket) -> None:
+        settings = service.settings
+        self.service = service
+        self.draining = False
+        self.loop = Loop(settings.threads, self._tick)
+        self._log = AccessLog(on=settings.access_log)
+        self._figures = RequestFigures(service.figures)
+        self._process_id = os.urandom(6).hex()
+        self._numbers = itertools.count()
+        self._heads: dict[tuple[int, str], bytes] = {}
+        self._date = (0, "")
+        self._quiet_until = 0.0
+        self.loop.before_waiting = self._before_waiting
+        if settings.batch_window:
+            gatherer = Gatherer(service)
+            self.loop.gather, self.loop.gathered = gatherer.gather, gatherer.gathered
+        adjustments = Adjustments(
+            ident="nbslim",
+            backlog=BACKLOG,
+            connection_limit=10_000,
+            recv_bytes=1 << 16,
+            send_bytes=1 << 20,
+            max_request_body_size=settings.max_body + 1,
+            inbuf_overflow=IN_MEMORY,
+            outbuf_overflow=IN_MEMORY,
+            outbuf_high_watermark=IN_MEMORY,
+            clear_untrusted_proxy_headers=False,
+        )
+        kind = (listener.family, listener.type, listener.proto, listener.getsockname())
+        super().__init__(
+            application, self.loop.map, _sock=listener, dispatcher=self, adj=adjustments, sockinfo=kind,
+            bind_socket=False,
+        )  # fmt: skip
+        self.loop.watch(self)
 
+    def add_task(self, connection: Connection) -> None:
+        """Answer what `connection` brought, in its turn."""
+        self.begin(connection)
+        self.loop.add(connection)
 
-def _busy(channel: Any) -> bool:
-    return bool(channel.requests or channel.request or channel.total_outbufs_len)
+    def begin(self, connection: Connection) -> None:
+        """Note that a request is there."""
+        connection.arrived = time.perf_counter()
+        self._figures.begin()
+
+    def pull_trigger(self) -> None:
+        """Do nothing: whoever writes settles the connection afterwards."""
+
+    def maintenance(self, now: float) -> None:
+        """Do nothing: time limits are looked after with each tick of the loop."""
+
+    def head(self, response: Response, request: Any, connection: str, framing: str | None = None) -> bytes:
+        """Return the header of a response; `connection` is what it says about that, if anything.
+
+        `framing` is the line that says where the body ends, if it is not the body's length.
+        """
+        line = self._heads.get((response.status, response.type))
+        if line is None:
+            phrase = HTTPStatus(response.status).phrase
+            text = (
+                f"HTTP/1.1 {response.status} {phrase}\r\nContent-Type: {response.type}\r\nServer: nbslim\r\n"
+            )
+            line = text.encode("latin-1")
+            self._heads[response.status, response.type] = line
+        more = "".join(f"{name}: {value}\r\n" for name, value in response.headers)
+        if connection:
+            more += f"Connection: {connection}\r\n"
+        framing = f"Content-Length: {len(response.body)}\r\n" if framing is None else framing
+        rest = f"{framing}Date: {self._now()}\r\nX-Request-ID: {self.identify(request)}\r\n{more}\r\n"
+        return line + rest.encode("latin-1")
+
+    def identify(self, request: Any) -> str:
+        """Return the identifier of a request: the client's own, if it has a sane one."""
+        found: str | None = getattr(request, "nbslim_id", None)
+        if found is None:
+            given = request.headers.get("X_REQUEST_ID", "")
+            found = request.nbslim_id = (
+                given if _GIVEN_ID.fullmatch(given) else f"{self._process_id}-{next(self._numbers):x}"
+            )
+        return found
+
+    def note(self, connection: Connection, request: Any, status: int, length: int) -> None:
+        """Count and log a request that got its response."""
+        seconds = time.perf_counter() - connection.arrived
+        self._figures.end(status, seconds)
+        self._log.note(
+            request_id=self.identify(request),
+            client=connection.addr[0],
+            method=request.command,
+            path=request.path,
+            status=status,
+            length=length,
+            seconds=seconds,
+        )
+
+    def drain(self) -> None:
+        """Stop listening, finish what was accepted, and end the loop; only the leader calls this.
+
+        What the kernel has accepted is accepted first: closing the socket would reset it.
+        """
+        waiting = select.poll()
+        waiting.register(self.socket, select.POLLIN)
+        for _ in range(BACKLOG):
+            if not waiting.poll(0):
+                break
+            self.handle_accept()
+        self.draining = True
+        self.loop.forget(self._fileno)
+        wasyncore.dispatcher.close(self)
+        self._quiet_until = time.monotonic() + QUIET_SECONDS
+        self.loop.longest_wait = QUIET_SECONDS / 4
+
+    def stop(self, seconds: float) -> bool:
+        """Finish what was accepted; return whether it took at most `seconds`. No thread of the loop may call this."""
+        self.loop.call(self.drain)
+        if not self.loop.join(seconds):
+            return False
+        self._log.flush()
+        self.loop.close()
+        return True
+
+    def _before_waiting(self) -> None:
+        self._log.flush()
+        if self.draining:
+            self._end_when_quiet()
+
+    def _end_when_quiet(self) -> None:
+        now = time.monotonic()
+        if any(connection.busy for connection in self.active_channels.values()):
+            self._quiet_until = now + QUIET_SECONDS
+        elif now > self._quiet_until:
+            self.loop.end()
+
+    def _now(self) -> str:
+        now = int(time.time())
+        if self._date[0] != now:
+            self._date = (now, build_http_date(now))
+        return self._date[1]
+
+    def _tick(self, now: float) -> None:
+        for connection in list(self.active_channels.values()):
+            connection.tick(now)

@@ -94,8 +94,17 @@ def test_guest_parses_on_the_oldest_python(guest):
 
 
 def test_runtime_requires_three_distributions_at_most():
-    allowed = {*sys.stdlib_module_names, "nbslim", "cloudpickle", "falcon", "waitress"}
+    renamed = {"_sha256", "_sha2"}  # the standard library's, until Python 3.11 and since
+    allowed = {*sys.stdlib_module_names, *renamed, "nbslim", "cloudpickle", "falcon", "waitress"}
     assert {root for path in GUESTS if path.parts[0] == "runtime" for root in roots(path)} <= allowed
+
+
+def test_pickles_are_loaded_by_one_module_of_the_runtime_and_only_when_it_starts():
+    runtime = [path for path in MODULES if path.parts[0] == "runtime"]
+    loaders = {"pickle", "cloudpickle", "marshal", "shelve"}
+    assert [str(path) for path in runtime if loaders & roots(path)] == ["runtime/bundle.py"]
+    load = "nbslim.runtime.bundle.load_bundle"
+    assert {path.name for path in runtime if load in imports(path)} == {"__main__.py", "replay.py"}
 
 
 def test_libcst_is_behind_one_door():

@@ -131,6 +131,16 @@ def test_pickle_in_base64_is_read(as_text):
     assert pickled_modules(pickle.dumps(inner.decode() if as_text else inner)) == {"decimal"}
 
 
+@pytest.mark.parametrize("made", [bytes, bytearray], ids=["read-only", "writable"])
+def test_pickle_in_a_buffer_beside_is_read(made):
+    inner = pickle.dumps([decimal.Decimal(1), "x" * 100])
+    buffers = []
+    given = [collections.deque(), pickle.PickleBuffer(bytearray(9)), pickle.PickleBuffer(made(inner))]
+    data = pickle.dumps(given, protocol=5, buffer_callback=buffers.append)
+    assert read_pickle(data, [one.raw() for one in buffers]).modules == {"collections", "decimal"}
+    assert read_pickle(data).modules == {"collections"}  # who has no buffers reads what there is
+
+
 def test_names_of_files_are_told():
     data = pickle.dumps([pathlib.PurePosixPath("models/m.pkl"), "table.csv", "no file", 1.5])
     assert {"models/m.pkl", "table.csv"} <= read_pickle(data).files

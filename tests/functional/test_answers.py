@@ -110,6 +110,6 @@ def test_receipt_counts_what_replay_added_as_kept(computed):
     assert "six" not in [d["name"] for d in receipt(computed)["dropped"]]
 
 
-def test_bundle_requires_what_replay_added(computed):
+def test_bundle_asks_for_what_replay_added(computed):
     manifest = json.loads((computed / "bundle/manifest.json").read_text())
-    assert manifest["requirements"] == ["six==1.17.0"]
+    assert manifest["distributions"] == {"six": "1.17.0"}

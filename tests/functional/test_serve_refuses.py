@@ -67,6 +67,12 @@ def test_manifest_that_is_none(manifest, tmp_path, temporary):
     assert line.startswith(f"nbslim: {tmp_path}/manifest.json is not the manifest of a bundle: ")
 
 
+def test_bundle_of_an_older_nbslim(tmp_path, temporary):
+    (tmp_path / "manifest.json").write_text('{"format": 1, "python": "3.11", "requirements": []}')
+    line = refused(tmp_path, temporary, PORT=str(free_port()))
+    assert line == f"nbslim: {tmp_path}/manifest.json: format 1 is not 2, the one that this nbslim serves"
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
 def test_signal_before_it_serves_leaves_nothing(number, archive, temporary):
     process = subprocess.Popen(

@@ -75,8 +75,8 @@ def test_without_samples_there_is_nothing_to_compare():
     assert exchanges([]) == ()
 
 
-def test_figures_on_the_process_are_not_compared():
-    assert [one.about for one in exchanges([1]) if not one.compared] == ["GET /metrics"]
+def test_what_tells_of_the_process_and_of_the_image_is_not_compared():
+    assert [one.about for one in exchanges([1]) if not one.compared] == ["GET /info", "GET /metrics"]
 
 
 def test_every_field_of_an_object_is_left_out_once():

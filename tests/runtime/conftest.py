@@ -1,6 +1,5 @@
 """A bundle is written from the source of a notebook's functions, as the packer writes it."""
 
-import json
 import os
 import signal
 import socket
@@ -13,50 +12,45 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
-import cloudpickle
 import pytest
+from bundles import write_bundle
 from nbslim.runtime.scoring import EntryPoints
 
 ROOT = Path(__file__).parents[2]
-RUNNING = "{}.{}".format(*sys.version_info)
+ENTRIES = ("predictor", "validator", "predictor_batch")
 
 
 def functions(source: str) -> dict[str, object]:
     """Run `source` as a kernel does: what it defines belongs to `__main__`, so it is pickled by value."""
     names: dict[str, object] = {"__name__": "__main__"}
     exec(textwrap.dedent(source), names)
-    return {name: names[name] for name in ("predictor", "validator") if name in names}
+    return {name: names[name] for name in ENTRIES if name in names}
 
 
 @pytest.fixture(name="entry_points")
 def _entry_points() -> Callable[[str], EntryPoints]:
     def make(source: str) -> EntryPoints:
-        found = functions(source)
-        return EntryPoints(found["predictor"], found.get("validator"))
+        return EntryPoints(**functions(source))
 
     return make
 
 
 @pytest.fixture(name="bundle")
 def _bundle(tmp_path: Path) -> Callable[..., Path]:
-    def write(source: str, samples: tuple[dict[str, object], ...] = (), **manifest: object) -> Path:
-        folder = tmp_path / "bundle"
-        folder.mkdir()
-        contents = {"format": 1, "name": "toy", "python": RUNNING, "requirements": [], **manifest}
-        (folder / "manifest.json").write_text(json.dumps(contents))
-        (folder / "entry_points.pickle").write_bytes(cloudpickle.dumps(functions(source)))
-        lines = [json.dumps(sample, ensure_ascii=False) + "\n" for sample in samples]
-        (folder / "samples.jsonl").write_text("".join(lines), encoding="utf-8")
-        return folder
+    def write(source: str | bytes, samples: tuple[dict[str, object], ...] = (), **options: object) -> Path:
+        """Bytes stand for the pickle of what the source would make."""
+        pickled = source if isinstance(source, bytes) else functions(source)
+        return write_bundle(tmp_path / "bundle", pickled, samples, **options)
 
     return write
 
 
 @pytest.fixture(name="unchanged_path")
 def _unchanged_path() -> Iterator[None]:
-    before = list(sys.path)
+    before, writes_none = list(sys.path), sys.dont_write_bytecode
     yield
     sys.path[:] = before
+    sys.dont_write_bytecode = writes_none
 
 
 @pytest.fixture(name="alone", scope="session")

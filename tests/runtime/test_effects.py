@@ -56,10 +56,11 @@ def predictor(x):
 
 
 def test_settings_of_the_loading_thread_hold_for_every_request(bundle):
-    folder = bundle(PRECISE, ({"input": 3, "answer": "0.3333"},))
-    entries = pickle.loads((folder / "entry_points.pickle").read_bytes())
     effect = Effect(changing("import decimal; decimal.setcontext(decimal.Context(prec=4))"))
-    (folder / "entry_points.pickle").write_bytes(cloudpickle.dumps({"effects": [effect], **entries}))
+    names = {"__name__": "__main__"}
+    exec(PRECISE, names)
+    pickled = cloudpickle.dumps({"effects": [effect], "predictor": names["predictor"]})
+    folder = bundle(pickled, ({"input": 3, "answer": "0.3333"},))
     import decimal
 
     with decimal.localcontext():

@@ -47,7 +47,7 @@ def test_bundle_can_be_named_by_the_environment(bundle):
 
 
 def test_requests_run_side_by_side(bundle, serving):
-    with serving(bundle(SLEEPY)) as server, ThreadPoolExecutor(4) as pool:
+    with serving(bundle(SLEEPY), NBSLIM_THREADS="4") as server, ThreadPoolExecutor(4) as pool:
         begin = time.monotonic()
         answers = list(pool.map(lambda _: post(server.port, "0.5"), range(4)))
         assert answers == [(200, "0.5")] * 4
@@ -90,7 +90,7 @@ def test_idle_server_stops_at_once(number, bundle, serving, stop):
 
 
 def test_running_and_waiting_requests_are_answered_before_the_end(bundle, serving, stop):
-    with serving(bundle(SLEEPY)) as server, ThreadPoolExecutor(8) as pool:
+    with serving(bundle(SLEEPY), NBSLIM_THREADS="4") as server, ThreadPoolExecutor(8) as pool:
         answers = [pool.submit(post, server.port, "1") for _ in range(8)]  # twice as many as threads
         time.sleep(0.5)
         assert 1 < stop(server.process) < 5
@@ -124,8 +124,7 @@ def test_request_that_never_ends_does_not_keep_the_server(bundle, serving, stop)
 
 
 def test_signal_while_loading_ends_the_server(bundle):
-    folder = bundle("predictor = str")
-    (folder / "entry_points.pickle").write_bytes(b"cos\nsystem\n(S'echo loading; exec sleep 2'\ntR.")
+    folder = bundle(b"cos\nsystem\n(S'echo loading; exec sleep 2'\ntR.")
     command = [sys.executable, "-m", "nbslim.runtime", str(folder)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "loading\n"
@@ -144,7 +143,7 @@ def test_bad_bundle_stops_the_start_with_one_line(tmp_path):
 def test_bad_port_stops_the_start_with_one_line(port, tmp_path):
     done = start(tmp_path, PORT=port)
     assert done.returncode == 2
-    assert done.stderr == f"nbslim: PORT must be a number from 1 to 65535, not '{port}'\n"
+    assert done.stderr == f"nbslim: PORT must be a whole number from 1 to 65535, not '{port}'\n"
 
 
 def test_port_in_use_stops_the_start_with_one_line(bundle):

@@ -1,0 +1,260 @@
+"""A connection: waitress' channel with the shortest way to the predictor, problem documents and limits of time."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import time
+from typing import Any
+
+from nbslim.runtime.lines import LinesParser
+from nbslim.runtime.plain import LINES
+from nbslim.runtime.problems import Problem, Response
+from waitress.channel import ClientDisconnected, HTTPChannel  # type: ignore[import-untyped]
+from waitress.parser import HTTPRequestParser  # type: ignore[import-untyped]
+from waitress.task import WSGITask  # type: ignore[import-untyped]
+
+LINGER_SECONDS = 2.0
+"""How long what a client still sends is read after a response that did not wait for it; a close would reset both."""
+PREDICT = ("POST", "/predict")
+_log = logging.getLogger("nbslim.runtime")
+_TITLES = {
+    400: ("bad-request", "The request is not HTTP as it should be"),
+    413: ("too-large", "The body is too large"),
+    431: ("headers-too-large", "The request's headers are too large"),
+    501: ("not-implemented", "The request needs something that is not implemented"),
+    505: ("version-not-supported", "The request's version of HTTP is not known here"),
+}
+
+
+class Connection(HTTPChannel):  # type: ignore[misc]  # waitress ships no types
+    """A client's connection; a job of the loop, for as long as a request of it is to be answered."""
+
+    parser_class = LinesParser
+
+    def __init__(self, server: Any, sock: socket.socket, addr: Any, adj: Any, map: Any = None) -> None:  # noqa: A002
+        self.arrived = 0.0
+        """When the last byte of the current request came, by `time.perf_counter`."""
+        self._began = 0.0
+        """When the first byte of the next request came, by `time.monotonic`."""
+        self._begun = False
+        """Whether the header of a response to JSON lines was sent."""
+        self._working = False
+        self._lingers = False
+        self._linger_until = 0.0
+        self.request: Any = None
+        self.requests: list[Any]
+        super().__init__(server, sock, addr, adj, map=map)
+        server.loop.watch(self)
+
+    @property
+    def counted(self) -> bool:
+        """Whether its next request calls the predictor."""
+        return not self.requests or self.requests[0].path.startswith("/predict")
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request of it is being read or answered, or its response is being sent."""
+        return bool(self.requests or self.request or self._working or self.total_outbufs_len)
+
+    def del_channel(self, map: Any = None) -> None:  # noqa: A002 -- waitress' name
+        """Wait for nothing any more."""
+        if self._fileno is not None:
+            self.server.loop.forget(self._fileno)
+        super().del_channel(map)
+
+    def readable(self) -> bool:
+        """Return whether more may be read: not while what came is being answered."""
+        return self._linger_until > 0 or (not self._working and bool(super().readable()))
+
+    def handle_read(self) -> None:
+        """Read what came; after the last response, throw it away."""
+        if self._linger_until:
+            self.recv(self.adj.recv_bytes)  # closes at the end
+            return
+        if self.request is None:
+            self._began = time.monotonic()
+        super().handle_read()
+        request = self.request
+        if request is not None and request.lines is not None and request.lines.complete:
+            self._working = True
+            self.server.loop.add(self)
+
+    def handle_write(self) -> None:
+        """Send more of what waits to be sent."""
+        super().handle_write()
+        self.settle()
+
+    def service(self) -> None:
+        """Answer the next request."""
+        request = self.requests[0] if self.requests else self.request
+        if request.lines is not None and request.error is None:
+            self._answer_lines(request)
+        elif self._begun:  # the response's end is missing, so that nobody takes it for a whole one
+            self._lingers = True
+            self.finish(request, 200, request.lines.answered, close=True)
+        elif request.error is not None:
+            self._lingers = True
+            self.respond(request, _malformed(request.error).response(), close=True)
+        elif predicts(request):
+            self.respond(request, self.server.service.predict(body(request), encoding(request)))
+        else:
+            self._run(WSGITask(self, request), request)
+
+    def give_up(self) -> None:
+        """Close, since answering went wrong."""
+        self.will_close = True
+
+    def settle(self) -> None:
+        """Send what is left, close what is to be closed, and wait for what may come."""
+        if not self.connected:
+            return
+        if self.total_outbufs_len:
+            self._flush_exception(self._flush_some)
+        if self.will_close or (self.close_when_flushed and not self.total_outbufs_len):
+            self._end()
+        if self.connected:
+            self.server.loop.watch(self)
+
+    def respond(self, request: Any, response: Response, *, close: bool = False) -> None:
+        """Send the whole response to `request`, the oldest one, and be done with it."""
+        close = close or request.connection_close or self.server.draining
+        keeps = not close and request.version == "1.0"
+        head = self.server.head(response, request, "close" if close else "keep-alive" if keeps else "")
+        self._write(head if request.command == "HEAD" else head + response.body)
+        self.finish(request, response.status, len(response.body), close=close)
+
+    def finish(self, request: Any, status: int, length: int, *, close: bool) -> None:
+        """Be done with the oldest request: go on with the next one, or close."""
+        self.server.note(self, request, status, length)
+        request.close()
+        self._begun = False
+        self.last_activity = time.time()
+        with self.requests_lock:
+            if close:
+                self.close_when_flushed = True
+                self.requests = []
+                return
+            del self.requests[0]
+            if self.requests:
+                self.server.add_task(self)
+            elif self.request is not None and self.request.expect_continue and self.request.headers_finished:
+                self.send_continue()
+
+    def tick(self, now: float) -> None:
+        """Close, or answer with a problem, what took longer than it may; `now` is by `time.monotonic`."""
+        settings = self.server.service.settings
+        if self._linger_until:
+            if now > self._linger_until:
+                self.handle_close()
+            return
+        quiet = time.time() - self.last_activity
+        if self.requests or self._working:
+            pass
+        elif self.total_outbufs_len or (self.request is not None and self.request.lines is not None):
+            if quiet > settings.request_timeout:
+                self.handle_close()
+        elif self.request is not None and not self.request.empty:
+            if now - self._began > settings.request_timeout:
+                self._time_out()
+        elif quiet > settings.idle_timeout:
+            self.handle_close()
+        self.settle()
+
+    def _time_out(self) -> None:
+        request, self.request = self.request, None
+        detail = "the request did not arrive whole in time"
+        problem = Problem(408, "timeout", "The request took too long", detail)
+        self._lingers = True
+        self.requests = [request]
+        self.server.begin(self)
+        self.respond(request, problem.response(), close=True)
+
+    def _answer_lines(self, request: Any) -> None:
+        """Answer the lines that are there; the header comes before the first, an empty chunk after the last."""
+        ends = bool(self.requests)
+        lines = request.lines.take(last=ends)
+        chunked = request.version == "1.1"
+        close = request.connection_close or self.server.draining or not chunked
+        if not self._begun:
+            self._begun = True
+            framing = "Transfer-Encoding: chunked\r\n" if chunked else ""
+            head = self.server.head(Response(200, LINES, b""), request, "close" if close else "", framing)
+            self._write(head)
+        answers = b"".join(self.server.service.predict_lines(lines))
+        if chunked:
+            answers = b"%x\r\n%b\r\n" % (len(answers), answers) if answers else b""
+            answers += b"0\r\n\r\n" if ends else b""
+        self._write(answers)
+        self.last_activity = time.time()  # before: the lines may have taken longer than a client may be quiet
+        self._working = False
+        if ends:
+            self.finish(request, 200, request.lines.answered, close=close)
+
+    def _run(self, task: Any, request: Any) -> None:
+        """Answer by the WSGI application."""
+        task.response_headers.append(("X-Request-ID", self.server.identify(request)))
+        if self.server.draining:
+            request.headers["CONNECTION"] = "close"
+        try:
+            task.service()
+        except ClientDisconnected:
+            task.close_on_finish = True
+        except Exception:
+            _log.exception("the application raised")
+            if not task.wrote_header:
+                problem = Problem(500, "failed", "The service failed", "the log holds the traceback")
+                self.respond(request, problem.response(), close=True)
+                return
+            task.close_on_finish = True
+        close = task.close_on_finish or self.server.draining
+        self.finish(request, int(task.status[:3]), task.content_bytes_written, close=close)
+
+    def _write(self, data: bytes) -> None:
+        """Send as much as the kernel takes, and keep the rest; whoever is gone gets nothing."""
+        sent = 0
+        if not self.connected:
+            return
+        if not self.total_outbufs_len:
+            try:
+                sent = self.socket.send(data)
+            except BlockingIOError:
+                pass
+            except OSError:
+                self.will_close = True
+                return
+        if sent < len(data):
+            with self.outbuf_lock:
+                self.outbufs[-1].append(data[sent:])
+                self.total_outbufs_len += len(data) - sent
+
+    def _end(self) -> None:
+        if not self._lingers or self.will_close:
+            self.handle_close()
+            return
+        self._linger_until = time.monotonic() + LINGER_SECONDS
+        try:
+            self.socket.shutdown(socket.SHUT_WR)
+        except OSError:
+            self.handle_close()
+
+
+def predicts(request: HTTPRequestParser) -> bool:
+    """Return whether a request is a whole one with one sample."""
+    return not request.error and (request.command, request.path) == PREDICT
+
+
+def body(request: HTTPRequestParser) -> bytes:
+    """Return the body of a request that arrived whole."""
+    received = request.body_rcv
+    return b"" if received is None else bytes(received.getfile().read())
+
+
+def encoding(request: HTTPRequestParser) -> str:
+    """Return how a request says that its body is compressed, "" for not at all."""
+    return str(request.headers.get("CONTENT_ENCODING", "")).strip().lower()
+
+
+def _malformed(error: Any) -> Problem:
+    kind, title = _TITLES.get(error.code, _TITLES[400])
+    return Problem(error.code, kind, title, str(error.body))

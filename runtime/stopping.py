@@ -1,0 +1,48 @@
+"""Signals that ask a service to stop, and the processes that a predictor forks, which they end as any other."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from types import FrameType
+
+STOPPING = (signal.SIGTERM, signal.SIGINT)
+
+
+def end_on_signals() -> None:
+    """End at once while nothing is served yet; without a handler, process 1 would ignore the signal."""
+    for number in STOPPING:
+        signal.signal(number, lambda *_: sys.exit(0))
+
+
+def stop_on_signals() -> threading.Event:
+    """Return an event that is set by the first signal to stop."""
+    stopped = threading.Event()
+
+    def note(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signature of a signal handler
+        stopped.set()
+
+    for number in STOPPING:
+        signal.signal(number, note)
+    return stopped
+
+
+def spare_forks() -> None:
+    """Let the signals end what a predictor forks, such as a pool's workers, as they end other processes."""
+
+    def set_mask(how: int) -> None:
+        signal.pthread_sigmask(how, STOPPING)
+
+    def forget() -> None:
+        for number in STOPPING:
+            signal.signal(number, signal.SIG_DFL)
+        set_mask(signal.SIG_UNBLOCK)
+
+    # Blocked meanwhile: Python drops what a process receives before it knows itself to be a fork.
+    os.register_at_fork(
+        before=lambda: set_mask(signal.SIG_BLOCK),
+        after_in_parent=lambda: set_mask(signal.SIG_UNBLOCK),
+        after_in_child=forget,
+    )

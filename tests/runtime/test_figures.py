@@ -1,0 +1,42 @@
+import os
+
+import pytest
+from nbslim.runtime.figures import OTHERS, Figures
+
+
+def test_numbers_of_all_processes_are_read_by_each():
+    figures = Figures(3)
+    for number in (1, 2):
+        pid = os.fork()
+        if not pid:
+            figures.own(number)
+            for _ in range(1000):
+                figures.add("requests", "200")
+            os._exit(0)
+        os.waitpid(pid, 0)
+    figures.add("requests", "200", 0.5)
+    assert figures.collect() == {("requests", "200"): (0.5, 1000.0, 1000.0)}
+
+
+def test_successor_goes_on_from_what_was_counted():
+    figures = Figures(2)
+    figures.own(1)
+    figures.add("a", "x")
+    figures.own(0)
+    figures.own(1)
+    figures.add("a", "x")
+    figures.set("gauge", 7)
+    figures.set("gauge", 0)
+    assert figures.collect() == {("a", "x"): (2.0,), ("gauge", ""): (0.0,)}
+
+
+@pytest.mark.parametrize("labels", [[str(number) for number in range(2000)], ["x" * 500], ["\u00e4" * 80]])
+def test_what_has_no_room_is_counted_together(labels):
+    figures = Figures(1)
+    for label in labels:
+        figures.add("a", label)
+    found = figures.collect()
+    assert sum(value for (value,) in found.values()) == len(labels)
+    assert found["a", OTHERS][0] > 0
+    figures.add("b", "still has room")
+    assert figures.collect()["b", "still has room"] == (1.0,)
