@@ -17,7 +17,7 @@ from nbslim.analyzer.statement import Opaque
 from nbslim.analyzer.types import Closure, Need, Notebook, Place, ServingEffect
 from nbslim.analyzer.walk import Walk
 
-ENTRIES = ("predictor", "validator")
+ENTRIES = ("predictor", "validator", "predictor_batch")
 
 
 def find_closure(
@@ -27,7 +27,7 @@ def find_closure(
     provides: Provides = lambda _: None,
     exports: Exported = lambda _module, _name: None,
 ) -> Closure:
-    """Return what is reachable from `entries`; by default `predictor`, which must be there, and `validator`.
+    """Return what is reachable from `entries`; by default from those of ENTRIES that are there, `predictor` always.
 
     `provides` tells which modules can be imported, where that is known: it decides between an import and what is
     tried where it fails. `exports` tells which names a star import brings. Raises NotebookError for a missing entry

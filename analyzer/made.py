@@ -14,7 +14,8 @@ _IMPORTERS = frozenset(
 )
 _CODE_MAKERS = frozenset({"_make_function", "_make_skeleton_class", "_make_skeleton_enum"})
 _PICKLES = frozenset({"dump", "dumps", "CloudPickler", "Pickler", "register_pickle_by_value"})
-_EFFECTS = "nbslim.runtime.effects"
+_RUNTIME = "nbslim.runtime."
+"""What every image has: effects and batched forms are objects of it."""
 
 DATA = object()
 """Stands for numbers, bytes and whatever else names nothing."""
@@ -41,7 +42,7 @@ class Global:
     @property
     def is_picklers_own(self) -> bool:
         """Whether pickling alone put it there: that the notebook was pickled says nothing of the notebook."""
-        if self.module == _EFFECTS:
+        if self.module.startswith(_RUNTIME):
             return True
         return (
             self.module.partition(".")[0] == "cloudpickle" and bool(self.name) and self.name not in _PICKLES

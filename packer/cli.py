@@ -11,7 +11,7 @@ import re
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -24,12 +24,15 @@ from nbslim.packer.environments import cache_folder
 from nbslim.packer.errors import BuildError
 from nbslim.packer.holdings import KINDS, Holding, as_json, as_text, clear, holdings
 from nbslim.packer.prepare import analyze_in, analyze_notebook, analyze_offline
+from nbslim.runtime.settings import SettingsError, read_settings, usage
 
 if TYPE_CHECKING:
-    from nbslim.packer.options import Settings
+    from nbslim.packer.options import Options, Settings
+    from nbslim.packer.serving import Command
 
 INTERRUPTED = 130
 UNREAD = 141
+_NOTEBOOKS = {".ipynb", ".py"}
 _REFERENCE = re.compile(
     r"[a-z0-9]+([._/-]+[a-z0-9]+)*(:[0-9]+/[a-z0-9._/-]+)?(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?"
 )
@@ -136,7 +139,7 @@ def _add_analyze(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     _add_settings(command)
     command.add_argument(
         "--entry", dest="entries", action="append", default=[], metavar="NAME",
-        help="a function that is served (again for each); default: predictor, and validator if it is there",
+        help="a function that is served (again for each); default: predictor, and if there validator, predictor_batch",
     )  # fmt: skip
     where = command.add_mutually_exclusive_group()
     where.add_argument(
@@ -159,22 +162,17 @@ def _add_pack(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     )
     command.add_argument("notebook", type=Path)
     command.add_argument("--tag", type=_reference, metavar="NAME[:TAG]", help="default: the notebook's name")
-    command.add_argument("--engine", choices=["auto", "oci", "buildah"], default="auto")
     _add_goal(command)
     command.add_argument(
         "--output", type=Path, metavar="FILE", help="the OCI archive; default: NAME.oci.tar (oci)"
     )
     command.add_argument("--bundle", type=Path, metavar="FOLDER", help="also leave the bundle there")
-    _add_python(command)
-    _add_settings(command)
+    _add_run(command)
     command.add_argument(
         "--base", metavar="IMAGE", help="image of the builder (buildah); default: this machine"
     )
     command.add_argument(
         "--isolation", choices=ISOLATIONS, help="of the builder (buildah); default: what works"
-    )
-    command.add_argument(
-        "--no-cache", action="store_true", help="resolve and run all again, whatever is remembered"
     )
     command.add_argument("--json", action="store_true", help="print the receipt instead of the reference")
     command.set_defaults(run=_pack)
@@ -194,20 +192,20 @@ def _add_goal(command: argparse.ArgumentParser) -> None:
         "--keep", action="append", default=[], metavar="MODULE_OR_GLOB",
         help="keep a module with all below it (sklearn.datasets), or files (tzdata/*); again for each",
     )  # fmt: skip
-    command.add_argument(
-        "--samples", type=Path, metavar="FILE", help="more samples: a JSON value on each line"
-    )
     command.add_argument("--accelerator", choices=["cuda"], help="keep what only a GPU server needs")
 
 
 def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command = commands.add_parser(
-        "serve", help="serve a bundle or an image archive without a container engine"
-    )
-    command.add_argument("source", type=Path, metavar="BUNDLE_OR_ARCHIVE")
+        "serve", help="run a notebook and serve its predictor; or serve a bundle or an image archive",
+        epilog=f"Variables of the environment set the service, as in a container:\n\n{usage()}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    command.add_argument("source", type=Path, metavar="NOTEBOOK_OR_BUNDLE_OR_ARCHIVE")
     # A text, so that only serve reads it: to other commands PORT is somebody else's variable.
     command.add_argument("--port", type=_port, default=os.environ.get("PORT") or "8080")
-    command.set_defaults(run=_serve)
+    _add_run(command.add_argument_group("of a notebook"))
+    command.set_defaults(run=_serve, parser=command)
 
 
 def _add_cache(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -227,13 +225,28 @@ def _add_cache(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     clear.set_defaults(run=_clear_cache)
 
 
-def _add_python(command: argparse.ArgumentParser) -> None:
+def _add_run(command: argparse._ActionsContainer) -> None:
+    command.add_argument(
+        "--engine", choices=["auto", "oci", "buildah"], default="auto",
+        help="buildah: run the cells in a container; oci: on this machine; auto: in one, if buildah is here",
+    )  # fmt: skip
+    _add_python(command)
+    _add_settings(command)
+    command.add_argument(
+        "--samples", type=Path, metavar="FILE", help="more samples: a JSON value on each line"
+    )
+    command.add_argument(
+        "--no-cache", action="store_true", help="resolve and run all again, whatever is remembered"
+    )
+
+
+def _add_python(command: argparse._ActionsContainer) -> None:
     command.add_argument(
         "--python", metavar="VERSION_OR_PATH", help="default: the version that the notebook names"
     )
 
 
-def _add_settings(command: argparse.ArgumentParser) -> None:
+def _add_settings(command: argparse._ActionsContainer) -> None:
     command.add_argument(
         "-e", dest="variables", action="append", default=[], type=_variable, metavar="NAME[=VALUE]",
         help="an environment variable for the cells; it never reaches the image",
@@ -329,19 +342,27 @@ def _json_text(analysis: Analysis) -> str:
     return json.dumps(to_json(analysis), indent=2, ensure_ascii=False)
 
 
-def _pack(options: argparse.Namespace, out: TextIO, err: TextIO) -> None:
-    _need_linux("pack")
-    from nbslim.packer.again import packed_before  # noqa: PLC0415 - analyze does without this
-    from nbslim.packer.options import Goal, Options  # noqa: PLC0415 - so does it without this
+def _run_options(options: argparse.Namespace, notebook: Path) -> Options:
+    from nbslim.packer.options import Options  # noqa: PLC0415 - analyze does without this
     from nbslim.packer.samples import read_samples  # noqa: PLC0415 - so does it without this
-    from nbslim.packer.summary import summary  # noqa: PLC0415 - so does it without this
 
     samples = read_samples(options.samples) if options.samples else ()
     settings = replace(_settings(options), samples=samples)
-    chosen = Options(
-        options.notebook, options.tag, options.engine, options.python, settings,
-        output=options.output, bundle=options.bundle, base=options.base, isolation=options.isolation,
-        anew=options.no_cache,
+    return Options(
+        notebook, engine=options.engine, python=options.python, settings=settings, anew=options.no_cache
+    )
+
+
+def _pack(options: argparse.Namespace, out: TextIO, err: TextIO) -> None:
+    _need_linux("pack")
+    from nbslim.packer.again import packed_before  # noqa: PLC0415 - analyze does without this
+    from nbslim.packer.options import Goal  # noqa: PLC0415 - so does it without this
+    from nbslim.packer.summary import summary  # noqa: PLC0415 - so does it without this
+
+    chosen = replace(
+        _run_options(options, options.notebook),
+        tag=options.tag, output=options.output, bundle=options.bundle, base=options.base,
+        isolation=options.isolation,
         goal=Goal(options.level, options.strict, tuple(options.keep), options.accelerator),
     )  # fmt: skip
     receipt = packed_before(chosen, log=_log(err))
@@ -354,9 +375,27 @@ def _pack(options: argparse.Namespace, out: TextIO, err: TextIO) -> None:
 
 
 def _serve(options: argparse.Namespace, _out: TextIO, err: TextIO) -> None:
-    from nbslim.packer.serve import serve  # noqa: PLC0415 - analyze does without a server
+    _need_linux("serve")
+    from nbslim.packer.serving import serve  # noqa: PLC0415 - analyze does without a server
 
-    serve(options.source, port=options.port, log=_log(err))
+    try:
+        service = read_settings({**os.environ, "PORT": str(options.port)})
+    except SettingsError as error:
+        options.parser.error(str(error))
+    serve(_server(options, err), service)
+
+
+def _server(options: argparse.Namespace, err: TextIO) -> AbstractContextManager[Command]:
+    if options.source.suffix.lower() in _NOTEBOOKS and not options.source.is_dir():
+        from nbslim.packer.serve_notebook import notebook_server  # noqa: PLC0415 - only running one takes it
+
+        return notebook_server(_run_options(options, options.source), log=_log(err))
+    from nbslim.packer.serve import server  # noqa: PLC0415 - analyze does without a server
+
+    given = [name for name in vars(options) if vars(options)[name] != options.parser.get_default(name)]
+    if set(given) - {"source", "port"}:
+        options.parser.error(f"{options.source} is no notebook: of the options, only --port is for it")
+    return server(options.source, log=_log(err))
 
 
 def _cache(options: argparse.Namespace, out: TextIO, _err: TextIO) -> None:

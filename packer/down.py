@@ -8,25 +8,21 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from nbslim.analyzer import Analysis
-from nbslim.packer.bundle import LocalModules, add_data
+from nbslim.packer.carry import carry
 from nbslim.packer.draft import Parts
-from nbslim.packer.environments import RequirementsError, runtime_requirements
 from nbslim.packer.exchanges import Exchange, exchanges
 from nbslim.packer.execute import Execution
 from nbslim.packer.executed import read_bundle, settled_closure
-from nbslim.packer.facts import digest
 from nbslim.packer.job import Job, readable
 from nbslim.packer.ladder import Ladder, Slimmed
 from nbslim.packer.libraries import inside
-from nbslim.packer.manifest import About, write_manifest
+from nbslim.packer.manifest import write_manifest
 from nbslim.packer.own import place_own_runtime
-from nbslim.packer.pins import check_pins
-from nbslim.packer.prepare import located, settled
+from nbslim.packer.prepare import check_kept, settled
 from nbslim.packer.reference import Reference, serve_in_full
 from nbslim.packer.removed import module_names
 from nbslim.packer.replay import Expected
 from nbslim.packer.slim import slim
-from nbslim.packer.target import image_name
 from nbslim.runtime.bundle import SAMPLES
 
 
@@ -37,24 +33,15 @@ def slim_down(job: Job, execution: Execution, known: Reference | None) -> tuple[
     """
     workspace, closure, installed = job.workspace, job.found.closure, job.installed
     pickled = read_bundle(job.found, workspace)
-    modules = workspace.bundle / "modules"
-    local = LocalModules(workspace.work, modules, execution.local_modules, closure.local_roots)
-    local.add_files(closure.local_files)
-    for module in sorted(pickled.modules):
-        local.add(module)
-    opened = settled_closure(closure, installed, pickled).files
-    add_data(workspace.bundle, workspace.work, [need.name for need in opened])
+    local = carry(job, execution, pickled)
 
     @functools.cache
     def analyse(added: frozenset[str]) -> Analysis:
         analysis = settled(job.found, settled_closure(closure, installed, pickled, added), installed)
-        _check_pins(job, analysis)
+        check_kept(job.found, _serving(analysis))
         return analysis
 
-    about = About(
-        image_name(job.options.notebook), job.environment.python.minor, digest(job.found.notebook.path)
-    )
-    write_manifest(workspace.bundle, about, {})  # with which the full environment can serve already
+    write_manifest(workspace.bundle, job.about, {})  # with which the full environment can serve already
     sent = exchanges(_samples(job))
     with ThreadPoolExecutor(1) as other:  # while the draft is being laid
         reference = other.submit(_reference, job, sent, known)
@@ -70,10 +57,10 @@ def slim_down(job: Job, execution: Execution, known: Reference | None) -> tuple[
             full=_all_modules(job),
             analyse=analyse,
             add_local=local.add,
-            about=about,
+            about=job.about,
         )
         slimmed = slim(ladder)
-        write_manifest(workspace.bundle, about, _serving(slimmed.drafted.analysis))
+        write_manifest(workspace.bundle, job.about, _serving(slimmed.drafted.analysis))
         warnings = (*reference.result()[1], *slimmed.warnings)
         return replace(slimmed, warnings=warnings), reference.result()
 
@@ -105,14 +92,6 @@ def _all_modules(job: Job) -> frozenset[str]:
     folders = (interpreter.stdlib, *([interpreter.dynload] if interpreter.dynload else ()))
     places = (job.environment.site_packages, *(inside(root, folder) for folder in folders))
     return frozenset().union(*map(module_names, places))
-
-
-def _check_pins(job: Job, analysis: Analysis) -> None:
-    """Raise RequirementsError for a kept version that the runtime does not work with."""
-    try:
-        check_pins(_serving(analysis), runtime_requirements())
-    except RequirementsError as error:
-        raise located(job.found, error) from error
 
 
 def _serving(analysis: Analysis) -> dict[str, str]:

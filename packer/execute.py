@@ -13,10 +13,11 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 from nbslim.analyzer import Cell, Notebook, ServingEffect
+from nbslim.packer.batches import UNSCORED, Batches
 from nbslim.packer.errors import ExecutionError
 from nbslim.packer.kernel import Kernel, start_kernel
 from nbslim.packer.options import PASSED_ON, Settings
-from nbslim.packer.own import place_own_cloudpickle, place_own_runtime
+from nbslim.packer.own import place_own_cloudpickle, place_own_inside, place_own_runtime
 from nbslim.packer.stage import Stage
 from nbslim.packer.workspace import MARKER, Workspace
 from tqdm import tqdm
@@ -36,6 +37,7 @@ class Execution:
     unusable: tuple[str, ...]
     local_modules: Mapping[str, str]
     """Their names, with their files as paths relative to the notebook's folder."""
+    batches: Batches = UNSCORED
 
 
 def execute(
@@ -57,6 +59,7 @@ def execute(
     """
     variables = _variables(workspace, python, settings)
     place_own_runtime(workspace.own)
+    place_own_inside(workspace.own)
     if runtime is None:
         place_own_cloudpickle(workspace.own)
     cells = [cell for cell in notebook.cells if "skip-execution" not in cell.tags and cell.source.strip()]
@@ -68,29 +71,36 @@ def execute(
         folders = [repr(str(folder)) for folder in (workspace.bundle, workspace.work)]
         finish = _call("finish", "get_ipython()", repr(settings.entries), *folders)
         report = _checked(notebook, kernel.evaluate("", finish))
-        _seal(notebook, kernel, workspace, settings, choose)
-        answers = _answers(kernel, workspace, settings) if settings.answers else {}
-    unusable = tuple(f"sample {number}: {reason}" for number, reason in answers.get("unusable", ()))
-    return Execution(answers.get("samples", 0), answers.get("unstable", 0), unusable, report["modules"])
+        made = _seal(notebook, kernel, workspace, settings, choose)
+        if not settings.answers:
+            return Execution(0, 0, (), report["modules"])
+        answers = _answers(kernel, workspace, settings, made)
+    unusable = tuple(f"sample {number}: {reason}" for number, reason in answers["unusable"])
+    batches = Batches(*answers["batch"])
+    return Execution(answers["samples"], answers["unstable"], unusable, report["modules"], batches)
 
 
 def _seal(
     notebook: Notebook, kernel: Kernel, workspace: Workspace, settings: Settings, choose: Choose
-) -> None:
-    """Put the chosen effects before the entry points, until what they hold asks for no other ones."""
+) -> list[Any]:
+    """Put the chosen effects before the entry points, until what they hold asks for no other ones; return them."""
     sealed: tuple[ServingEffect, ...] = ()
+    made: list[Any] = []
     while (chosen := choose()) != sealed:
         made = [(effect.place.cell, effect.place.line, effect.replay) for effect in chosen]
         arguments = (repr(settings.entries), repr(made), repr(str(workspace.bundle)))
         _checked(notebook, kernel.evaluate("", _call("seal", "get_ipython()", *arguments)))
         sealed = chosen
+    return made
 
 
-def _answers(kernel: Kernel, workspace: Workspace, settings: Settings) -> dict[str, Any]:
+def _answers(kernel: Kernel, workspace: Workspace, settings: Settings, effects: list[Any]) -> dict[str, Any]:
     given = workspace.folder / "samples.json"
     given.write_text(json.dumps(settings.samples))
-    files = [repr(str(path)) for path in (given, workspace.bundle)]
-    call = _call("answer", "get_ipython()", f"{_MODULE}.recorder", *files)
+    aside = workspace.folder / "aside"
+    aside.mkdir()
+    files = [repr(str(path)) for path in (given, workspace.bundle, aside)]
+    call = _call("answer", "get_ipython()", f"{_MODULE}.recorder", repr(effects), *files)
     answers: dict[str, Any] = kernel.evaluate("", call)
     return answers
 

@@ -27,6 +27,7 @@ from typing import Any, TypeVar, cast
 
 import cloudpickle
 from cloudpickle.cloudpickle import _DYNAMIC_CLASS_TRACKER_BY_CLASS, _DYNAMIC_CLASS_TRACKER_BY_ID
+from nbslim.packer.inside_batched import Form, batched_form, proved
 from nbslim.runtime.buffers import FILE as BUFFERS
 from nbslim.runtime.buffers import LEAST, write_buffers
 from nbslim.runtime.bundle import PICKLE, SAMPLES
@@ -35,6 +36,7 @@ from nbslim.runtime.encode import EncodeError, encode
 from nbslim.runtime.scoring import EntryPoints, score
 
 RECORDER = "__nbslim_record__"
+ENTRIES = ("predictor", "validator", "predictor_batch")
 
 
 class Recorder(ast.NodeTransformer):
@@ -120,8 +122,13 @@ def seal(shell: Any, names: Sequence[str], effects: Sequence[Sequence[Any]], fol
 
     All is one pickle: what both hold is one object. Returns a JSON-able report.
     """
+    return _write({**_made(shell, effects), **entry_points(shell, names)}, folder)
+
+
+def _made(shell: Any, effects: Sequence[Sequence[Any]]) -> dict[str, Any]:
+    """Return what makes the changes when it is loaded."""
     made = [Effect(_function(shell, cell, line, code)) for cell, line, code in effects]
-    return _write({"effects": made, **entry_points(shell, names)}, folder)
+    return {"effects": made} if made else {}
 
 
 def _function(shell: Any, cell: int, line: int, code: str) -> Callable[[], Any]:
@@ -150,17 +157,45 @@ def entry_points(shell: Any, names: Sequence[str]) -> dict[str, Any]:
     return {name: shell.user_ns[name] for name in names if shell.user_ns.get(name) is not None}
 
 
-def answer(shell: Any, recorder: Recorder, given: str, folder: str) -> dict[str, Any]:
+def answer(
+    shell: Any, recorder: Recorder, effects: Sequence[Sequence[Any]], given: str, folder: str, aside: str
+) -> dict[str, Any]:
     """End recording, and write all samples with the answers of the notebook's own objects into `folder`.
 
-    `given` is a file with more of them, as a JSON list.
+    `given` is a file with more of them, as a JSON list. The entry points in `folder` are written before anything is
+    scored, and so are, in `aside`, those with another batched form, which take their place where they are proved.
     """
     shell.ast_transformers.remove(recorder)
     delattr(builtins, RECORDER)
     declared = shell.user_ns.get("samples")
     declared = list(declared) if isinstance(declared, (list, tuple)) else []
     more = json.loads(Path(given).read_text(encoding="utf-8"))
-    return _answer(entry_points(shell, ("predictor", "validator")), declared + recorder.inputs + more, folder)
+    entries = entry_points(shell, ENTRIES)
+    form = batched_form(entries, shell.user_ns)
+    form = _beside(form, {**_made(shell, effects), **entries}, aside)
+    report, records = _answer(entries, declared + recorder.inputs + more, folder)
+    decided = proved(form, EntryPoints(entries["predictor"], entries.get("validator")), records)
+    if (form.form, decided.form) in {("derived", "derived"), ("defined", "looped")}:
+        _replace(folder, aside)
+    return {**report, "batch": [decided.form, decided.reason, form.form == "defined"]}
+
+
+def _beside(form: Form, values: Mapping[str, Any], aside: str) -> Form:
+    """Write `values` into `aside` with the derived form, or without the one that the notebook defines."""
+    others = {name: value for name, value in values.items() if name != "predictor_batch"}
+    if form.form == "derived":
+        others["predictor_batch"] = form.function
+    problem = _write(others, aside) if form.function else {}
+    return Form("looped", reason=f"it cannot be pickled: {problem['message']}") if problem else form
+
+
+def _replace(folder: str, aside: str) -> None:
+    """Put the files of `aside` in the place of what `folder` holds besides the samples."""
+    for old in Path(folder).iterdir():
+        if old.name != SAMPLES:
+            old.unlink()
+    for new in Path(aside).iterdir():
+        new.replace(Path(folder, new.name))
 
 
 class Pickler(cloudpickle.CloudPickler):  # type: ignore[misc]  # it has no types
@@ -252,8 +287,13 @@ def _dumps(value: Any, aside: list[memoryview]) -> bytes:
         return file.getvalue()
 
 
-def _answer(entries: Mapping[str, Any], inputs: Sequence[Any], folder: str) -> dict[str, Any]:
-    """Score every distinct sample as JSON, twice; write the records and return what could not be used and why."""
+def _answer(
+    entries: Mapping[str, Any], inputs: Sequence[Any], folder: str
+) -> tuple[dict[str, Any], list[tuple[str, dict[str, Any]]]]:
+    """Score every distinct sample as JSON, twice; write the records and return what could not be used and why.
+
+    Returns also the samples that were written, as JSON text, with their records.
+    """
     functions = EntryPoints(entries["predictor"], entries.get("validator"))
     texts, unusable = [], []
     for index, value in enumerate(inputs):
@@ -266,10 +306,11 @@ def _answer(entries: Mapping[str, Any], inputs: Sequence[Any], folder: str) -> d
     texts = list(dict.fromkeys(texts))
     records = [score(functions, json.loads(text)).record(json.loads(text)) for text in texts]
     again = [score(functions, json.loads(text)).record(json.loads(text)) for text in texts]
-    stable = [one for one, two in zip(records, again) if one == two]
-    lines = [json.dumps(record, ensure_ascii=False) + "\n" for record in stable]
+    stable = [(text, one) for text, one, two in zip(texts, records, again) if one == two]
+    lines = [json.dumps(record, ensure_ascii=False) + "\n" for _, record in stable]
     Path(folder, SAMPLES).write_text("".join(lines), encoding="utf-8")
-    return {"samples": len(stable), "unstable": len(records) - len(stable), "unusable": unusable}
+    report = {"samples": len(stable), "unstable": len(records) - len(stable), "unusable": unusable}
+    return report, stable
 
 
 def _local_modules(folder: str) -> dict[str, str]:

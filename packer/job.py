@@ -7,8 +7,10 @@ from pathlib import Path
 
 from nbslim.analyzer import Installed
 from nbslim.packer.environments import Environment, make_runtime, runtime_requirements
+from nbslim.packer.facts import digest
 from nbslim.packer.interpreter import Interpreter, describe
 from nbslim.packer.keys import notebook_key
+from nbslim.packer.manifest import About
 from nbslim.packer.options import Options
 from nbslim.packer.prepare import Plan, decided, install, installed_in
 from nbslim.packer.receipt import Clock
@@ -16,6 +18,7 @@ from nbslim.packer.stage import Stage
 from nbslim.packer.target import (
     Engine,
     archive_name,
+    image_name,
     reference_of,
     wanted_archive,
 )
@@ -49,6 +52,12 @@ class Job:
     def notebook(self) -> str:
         """The notebook's file name, for messages."""
         return self.found.notebook.path.name
+
+    @property
+    def about(self) -> About:
+        """What the bundle's manifest says of the notebook."""
+        notebook = self.found.notebook.path
+        return About(image_name(self.options.notebook), self.environment.python.minor, digest(notebook))
 
     @property
     def reference(self) -> str:

@@ -10,8 +10,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 from nbslim.analyzer import leads_out
+from nbslim.packer.batches import Batches
 from nbslim.packer.cache import complete, locked, used
+from nbslim.packer.distributions import link_file
 from nbslim.packer.execute import Execution
+from nbslim.packer.folder import copied_files
 from nbslim.packer.reference import Reference
 from nbslim.packer.workspace import Workspace
 
@@ -41,8 +44,26 @@ def remember_notebook(entry: Path, workspace: Workspace, reference: Reference) -
     complete(entry, make, anew=True)
 
 
-def recall_notebook(entry: Path, workspace: Workspace) -> tuple[Execution, Reference] | None:
-    """Bring into the workspace what the run that `entry` remembers left there; None if there is none."""
+def remember_run(entry: Path, workspace: Workspace) -> None:
+    """Remember what was set aside, and all of the folder: the full environment has not been asked for responses."""
+
+    def make(aside: Path) -> None:
+        for path in copied_files(workspace.work):
+            target = workspace.left / _WORK / path.relative_to(workspace.work)
+            if path.is_file():
+                link_file(path, target)
+            elif path.is_dir():
+                target.mkdir(parents=True, exist_ok=True)
+        workspace.left.rename(aside)
+
+    complete(entry, make, anew=True)
+
+
+def recall_notebook(entry: Path, workspace: Workspace) -> tuple[Execution, Reference | None] | None:
+    """Bring into the workspace what the run that `entry` remembers left there; None if there is none.
+
+    With it comes what the full environment responded, if it was asked.
+    """
     if not used(entry):
         return None
     with locked(entry):
@@ -51,8 +72,10 @@ def recall_notebook(entry: Path, workspace: Workspace) -> tuple[Execution, Refer
             if source.is_dir():
                 shutil.copytree(source, target, dirs_exist_ok=True)
         report = json.loads((entry / _REPORT).read_text())
-        reference: Reference = pickle.loads((entry / _REFERENCE).read_bytes())
-    return Execution(**{**report, "unusable": tuple(report["unusable"])}), reference
+        asked = (entry / _REFERENCE).is_file()
+        reference = pickle.loads((entry / _REFERENCE).read_bytes()) if asked else None
+    report.update(unusable=tuple(report["unusable"]), batches=Batches(**report["batches"]))
+    return Execution(**report), reference
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -22,7 +22,7 @@ PASSED_ON = (
 class Settings:
     """How the user wants the notebook run."""
 
-    entries: tuple[str, ...] = ("predictor", "validator")
+    entries: tuple[str, ...] = ("predictor", "validator", "predictor_batch")
     variables: Mapping[str, str] | None = None
     timeout: int | None = None
     """Seconds for each cell; None: no limit."""

@@ -23,7 +23,7 @@ from nbslim.packer.packed import remember_pack
 from nbslim.packer.prepare import plan
 from nbslim.packer.receipt import Clock, Receipt
 from nbslim.packer.report import receipt_of
-from nbslim.packer.run import executed
+from nbslim.packer.run import executed, put_aside
 from nbslim.packer.sizes import sizes_of
 from nbslim.packer.stage import open_stage
 from nbslim.packer.target import choose_engine, describe_engine, image_name
@@ -54,9 +54,11 @@ def pack(options: Options, *, log: Log) -> Receipt:
             if before:
                 return before
         with meanwhile(job) as full, clock.step("notebook"):
-            execution, known = executed(job)
-        slimmed, reference = slim_down(job, execution, known)
-        if known is None:
+            ran = executed(job)
+            if ran.reference is None:
+                put_aside(job, ran.execution)
+        slimmed, reference = slim_down(job, ran.execution, ran.reference)
+        if ran.reference is None:
             remember_notebook(job.entry, workspace, reference)
         with clock.step("sizes"):
             sizes = sizes_of(job, slimmed, full.result())
@@ -64,8 +66,8 @@ def pack(options: Options, *, log: Log) -> Receipt:
             image = _write(job, slimmed)
         if options.bundle:
             leave_bundle(workspace.bundle, options.bundle)
-        cached = {"environment": job.environment.cached, "notebook": known is not None, "pack": False}
-        receipt = receipt_of(job, execution, slimmed, sizes=sizes, image=image, cached=cached)
+        cached = {"environment": job.environment.cached, "notebook": ran.recalled, "pack": False}
+        receipt = receipt_of(job, ran.execution, slimmed, sizes=sizes, image=image, cached=cached)
         remember_pack(entry_of(job.key, options, cache), receipt, job.archive, workspace.bundle)
         return receipt
 

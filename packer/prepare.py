@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,7 +29,14 @@ from nbslim.analyzer import (
     read_notebook,
 )
 from nbslim.packer.cache import running
-from nbslim.packer.environments import Environment, RequirementsError, cache_folder, make_environment
+from nbslim.packer.environments import (
+    Environment,
+    RequirementsError,
+    cache_folder,
+    make_environment,
+    runtime_requirements,
+)
+from nbslim.packer.pins import check_pins
 from nbslim.packer.pythons import Python, find_python, is_path
 
 if TYPE_CHECKING:
@@ -88,7 +95,7 @@ def install(found: Plan, python: Python, tools: Tools, *, anew: bool = False) ->
     try:
         return make_environment(python, specifiers, cache=tools.cache, run=tools.uv, anew=anew)
     except RequirementsError as error:
-        raise located(found, error) from error
+        raise _located(found, error) from error
 
 
 def decided(found: Plan, installed: Installed) -> Plan:
@@ -170,7 +177,15 @@ def settled(found: Plan, closure: Closure, installed: Installed) -> Analysis:
     )
 
 
-def located(found: Plan, error: RequirementsError) -> RequirementsError:
+def check_kept(found: Plan, kept: Mapping[str, str]) -> None:
+    """Raise RequirementsError for a kept version of a distribution that the runtime does not work with."""
+    try:
+        check_pins(kept, runtime_requirements())
+    except RequirementsError as error:
+        raise _located(found, error) from error
+
+
+def _located(found: Plan, error: RequirementsError) -> RequirementsError:
     """Put notebook, cell and line of the offending requirement in front of the message."""
     name = re.split(r"[^A-Za-z0-9._-]", error.specifier or "", maxsplit=1)[0]
     where = found.notebook.path.name

@@ -26,6 +26,8 @@ class Receipt:
     """What is kept, and why."""
     dropped: list[dict[str, Any]]
     verified: dict[str, Any]
+    batch: dict[str, Any]
+    """How batches are scored: `form` is `derived`, `defined` or `looped`, and then `reason` says why."""
     ladder: tuple[dict[str, Any], ...]
     """The levels that were assembled and replayed, with their bytes; `problem` says why one was rolled back."""
     experiments: tuple[dict[str, Any], ...]

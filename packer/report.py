@@ -38,6 +38,7 @@ def receipt_of(
         distributions=told["serving"],
         dropped=told["dropped"],
         verified=_verified(execution, slimmed),
+        batch=execution.batches.as_json(),
         ladder=tuple(rung.as_json() for rung in slimmed.ladder),
         experiments=tuple(asdict(trial) for trial in slimmed.trials),
         left_out=slimmed.left_out,
@@ -69,6 +70,8 @@ def _doubts(job: Job, execution: Execution) -> tuple[str, ...]:
         f"{name} holds a path of the folder in which the notebook ran: no image has it, and no two runs are one image"
         for name in files_naming(job.workspace.bundle, job.workspace.folder)
     ]
+    if execution.batches.refused:
+        doubts.append(execution.batches.refused)
     if execution.unstable:
         counted = f"{execution.unstable} samples got two answers from the notebook itself"
         doubts.append(f"{counted}; they are not compared")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from nbslim.analyzer import ServingEffect
 from nbslim.packer.effects import made_again
 from nbslim.packer.execute import Execution
@@ -13,16 +15,29 @@ from nbslim.packer.reference import Reference
 from nbslim.packer.target import outputs
 
 
-def executed(job: Job) -> tuple[Execution, Reference | None]:
-    """Return what the notebook showed, and what the full environment responds if that is remembered."""
+@dataclass(frozen=True)
+class Ran:
+    """What running the notebook showed, perhaps some time ago."""
+
+    execution: Execution
+    reference: Reference | None
+    """What the full environment responds, if that is remembered, too."""
+    recalled: bool
+
+
+def executed(job: Job) -> Ran:
+    """Run the notebook, or recall it; the workspace then holds its bundle, and of its folder what later steps read."""
     known = None if job.options.anew else recall_notebook(job.entry, job.workspace)
     if known:
-        return known
-    execution = _execute(job)
+        return Ran(*known, recalled=True)
+    return Ran(_execute(job), None, recalled=False)
+
+
+def put_aside(job: Job, execution: Execution) -> None:
+    """Keep what the run left, as it is now, to be remembered when it is known to be of use."""
     opened = read_bundle(job.found, job.workspace).files
     files = {*job.found.closure.local_files, *(need.name for need in job.found.closure.files), *opened}
     set_aside(job.workspace, execution, files)
-    return execution, None
 
 
 def _execute(job: Job) -> Execution:

@@ -20,6 +20,7 @@ def summary(receipt: Receipt) -> str:
         f"verified: {verified['equal']} of {verified['samples']} samples and {verified['requests']} requests, by "
         + verified["method"],
         f"these ran {verified['lines_entered']} of {verified['lines']} lines of your functions",
+        *_batches(receipt),
         *_remembered(receipt),
         *(f"warning: {warning}" for warning in receipt.warnings),
     ]
@@ -41,6 +42,11 @@ def _tried(receipt: Receipt) -> str:
     held = [name for trial in receipt.experiments if not trial["problem"] for name in trial["without"]]
     names = [*receipt.left_out, *held]
     return f"; does without {', '.join(names)}" if names else ""
+
+
+def _batches(receipt: Receipt) -> list[str]:
+    looped = receipt.batch["form"] == "looped"
+    return [f"batches: one row after the other, because {receipt.batch['reason']}"] if looped else []
 
 
 def _remembered(receipt: Receipt) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import socket
 import sys
@@ -16,6 +15,7 @@ from nbslim.runtime import removed
 from nbslim.runtime.bundle import BundleError, load_bundle
 from nbslim.runtime.figures import Figures
 from nbslim.runtime.logs import log_to_stderr
+from nbslim.runtime.memory import loading
 from nbslim.runtime.metrics import LOADING, MISSES
 from nbslim.runtime.paths import add_distributions
 from nbslim.runtime.pools import fit_pools
@@ -68,11 +68,10 @@ def _serve(folder: Path, settings: Settings, environ: MutableMapping[str, str]) 
 
 def _load(service: Service, folder: Path) -> None:
     begin = time.monotonic()
-    bundle = load_bundle(folder)
+    with loading():
+        bundle = load_bundle(folder)
+        service.serve(bundle)
     service.figures.set(LOADING, time.monotonic() - begin)
-    service.serve(bundle)
-    gc.collect()
-    gc.freeze()  # what was loaded stays; looking through it for garbage would touch, and so copy, shared memory
 
 
 def _alone(service: Service, listener: socket.socket, load: Callable[[], None]) -> int:
@@ -99,10 +98,10 @@ def _shared(service: Service, listener: socket.socket, load: Callable[[], None])
     from nbslim.runtime.server import Server  # noqa: PLC0415
     from nbslim.runtime.workers import Workers  # noqa: PLC0415
 
-    loading = Server(service, create_app(service), listener.dup())
-    loading.loop.start()
+    meanwhile = Server(service, create_app(service), listener.dup())
+    meanwhile.loop.start()
     load()
-    loading.stop(service.settings.stop_timeout)
+    meanwhile.stop(service.settings.stop_timeout)
 
     def work(tell_ready: Callable[[], object]) -> int:
         server = Server(service, create_app(service), listener)

@@ -71,19 +71,23 @@ class Connection(HTTPChannel):  # type: ignore[misc]  # waitress ships no types
         """Read what came; after the last response, throw it away."""
         if self._linger_until:
             self.recv(self.adj.recv_bytes)  # closes at the end
-            return
-        if self.request is None:
-            self._began = time.monotonic()
-        super().handle_read()
-        request = self.request
-        if request is not None and request.lines is not None and request.lines.complete:
-            self._working = True
-            self.server.loop.add(self)
+        elif not self.readable():
+            self.settle()  # what came is not answered yet; its client may have no more to send, and wait
+        else:
+            if self.request is None:
+                self._began = time.monotonic()
+            super().handle_read()
+            if not self.requests:
+                self._go_on_with_lines()
 
     def handle_write(self) -> None:
         """Send more of what waits to be sent."""
-        super().handle_write()
         self.settle()
+
+    def send_continue(self) -> None:
+        """Ask for the body, unless there is none; waitress would then wait for one."""
+        if not self.request.completed:
+            super().send_continue()
 
     def service(self) -> None:
         """Answer the next request."""
@@ -110,7 +114,8 @@ class Connection(HTTPChannel):  # type: ignore[misc]  # waitress ships no types
         if not self.connected:
             return
         if self.total_outbufs_len:
-            self._flush_exception(self._flush_some)
+            with self.outbuf_lock:  # another thread may be answering
+                self._flush_exception(self._flush_some)
         if self.will_close or (self.close_when_flushed and not self.total_outbufs_len):
             self._end()
         if self.connected:
@@ -118,7 +123,7 @@ class Connection(HTTPChannel):  # type: ignore[misc]  # waitress ships no types
 
     def respond(self, request: Any, response: Response, *, close: bool = False) -> None:
         """Send the whole response to `request`, the oldest one, and be done with it."""
-        close = close or request.connection_close or self.server.draining
+        close = close or request.connection_close or self._drained
         keeps = not close and request.version == "1.0"
         head = self.server.head(response, request, "close" if close else "keep-alive" if keeps else "")
         self._write(head if request.command == "HEAD" else head + response.body)
@@ -140,6 +145,20 @@ class Connection(HTTPChannel):  # type: ignore[misc]  # waitress ships no types
                 self.server.add_task(self)
             elif self.request is not None and self.request.expect_continue and self.request.headers_finished:
                 self.send_continue()
+            else:
+                self._go_on_with_lines()
+
+    def _go_on_with_lines(self) -> None:
+        """Answer those lines that are there of a request that is still to arrive whole."""
+        request = self.request
+        if request is not None and request.lines is not None and request.lines.complete:
+            self._working = True
+            self.server.loop.add(self)
+
+    @property
+    def _drained(self) -> bool:
+        """Whether the server stops, and the current request is the last one that came before."""
+        return self.server.draining and len(self.requests) < 2 and self.request is None
 
     def tick(self, now: float) -> None:
         """Close, or answer with a problem, what took longer than it may; `now` is by `time.monotonic`."""
@@ -150,7 +169,7 @@ class Connection(HTTPChannel):  # type: ignore[misc]  # waitress ships no types
             return
         quiet = time.time() - self.last_activity
         if self.requests or self._working:
-            pass
+            self._began = now  # what comes after these is not read meanwhile
         elif self.total_outbufs_len or (self.request is not None and self.request.lines is not None):
             if quiet > settings.request_timeout:
                 self.handle_close()
@@ -175,7 +194,7 @@ class Connection(HTTPChannel):  # type: ignore[misc]  # waitress ships no types
         ends = bool(self.requests)
         lines = request.lines.take(last=ends)
         chunked = request.version == "1.1"
-        close = request.connection_close or self.server.draining or not chunked
+        close = request.connection_close or self._drained or not chunked
         if not self._begun:
             self._begun = True
             framing = "Transfer-Encoding: chunked\r\n" if chunked else ""
@@ -194,7 +213,7 @@ class Connection(HTTPChannel):  # type: ignore[misc]  # waitress ships no types
     def _run(self, task: Any, request: Any) -> None:
         """Answer by the WSGI application."""
         task.response_headers.append(("X-Request-ID", self.server.identify(request)))
-        if self.server.draining:
+        if self._drained:
             request.headers["CONNECTION"] = "close"
         try:
             task.service()
@@ -207,31 +226,33 @@ class Connection(HTTPChannel):  # type: ignore[misc]  # waitress ships no types
                 self.respond(request, problem.response(), close=True)
                 return
             task.close_on_finish = True
-        close = task.close_on_finish or self.server.draining
+        close = task.close_on_finish or self._drained
         self.finish(request, int(task.status[:3]), task.content_bytes_written, close=close)
 
     def _write(self, data: bytes) -> None:
         """Send as much as the kernel takes, and keep the rest; whoever is gone gets nothing."""
-        sent = 0
-        if not self.connected:
-            return
-        if not self.total_outbufs_len:
-            try:
-                sent = self.socket.send(data)
-            except BlockingIOError:
-                pass
-            except OSError:
-                self.will_close = True
+        with self.outbuf_lock:  # closing waits for it, too: what is sent goes to this connection and no other
+            if not self.connected:
                 return
-        if sent < len(data):
-            with self.outbuf_lock:
+            sent = 0 if self.total_outbufs_len else self._send_some(data)
+            if sent < len(data):
                 self.outbufs[-1].append(data[sent:])
                 self.total_outbufs_len += len(data) - sent
+
+    def _send_some(self, data: bytes) -> int:
+        try:
+            return int(self.socket.send(data))
+        except BlockingIOError:
+            return 0
+        except OSError:
+            self.will_close = True
+            return len(data)
 
     def _end(self) -> None:
         if not self._lingers or self.will_close:
             self.handle_close()
             return
+        self.close_when_flushed = False  # or waitress would not wait
         self._linger_until = time.monotonic() + LINGER_SECONDS
         try:
             self.socket.shutdown(socket.SHUT_WR)

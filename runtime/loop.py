@@ -51,12 +51,14 @@ class Loop:
         self.map: dict[int, Any] = {}
         """waitress' map of sockets, by file descriptor."""
         self.before_waiting: Callable[[], None] = lambda: None
+        self.when_idle: Callable[[], None] = lambda: None
+        """Called when a wait brought nothing."""
         self.gather: Callable[[Job], bool] = _waits_for_none
         """Takes a job that waits for others, and returns True; `gathered` gives it back as part of a batch."""
         self.gathered: Callable[[], tuple[Job | None, float]] = lambda: (None, TICK)
         """Returns a batch that is due, or the seconds until one may be."""
         self.longest_wait = TICK
-        """Seconds between two calls of `before_waiting` at most."""
+        """Seconds to wait at most."""
         self._on_tick = on_tick
         self._places = places
         self._ready: deque[Job] = deque()
@@ -138,12 +140,15 @@ class Loop:
         while self._stand_by(me):
             while self._leader == me and not self._ending:
                 try:
-                    job = self._next()
+                    self._go_on(me)
                 except Exception:  # one connection's fault is not the end of the others
                     _log.exception("the server failed")
-                    continue
-                if job is not None:
-                    self._do(job, me)
+
+    def _go_on(self, me: int) -> None:
+        """Do the next job, or wait for sockets."""
+        job = self._next()
+        if job is not None:
+            self._do(job, me)
 
     def _stand_by(self, me: int) -> bool:
         """Wait until this thread leads; return False when there is nothing to lead any more."""
@@ -196,10 +201,13 @@ class Loop:
     def _wait(self, seconds: float) -> None:
         self.before_waiting()
         self._do_calls()  # what is not to be read now must not be found readable
-        for number, flags in self._epoll.poll(min(seconds, self.longest_wait)):
+        events = self._epoll.poll(min(seconds, self.longest_wait))
+        for number, flags in events:
             one = self.map.get(number)
             if one is not None:
                 wasyncore.readwrite(one, flags)
+        if not events and not self._calls:
+            self.when_idle()
         self._do_calls()
         now = time.monotonic()
         if now >= self._next_tick:
@@ -211,16 +219,17 @@ class Loop:
             self._calls.popleft()()
 
     def _do(self, job: Job, me: int) -> None:
+        counted = job.counted  # now: a connection's next request may be of the other kind
         with self._changed:
             self._job = job
-            self._running += job.counted
+            self._running += counted
             if not self._awake:
                 self._awake = True
                 self._changed.notify()
         _serviced(job)
         with self._changed:
             self._done += 1
-            self._running -= job.counted
+            self._running -= counted
             leads = self._leader == me
             if leads:
                 self._job = None

@@ -18,6 +18,9 @@ EXAMPLES = 5
 BATCH = 3
 """So many of them are the example of a batch."""
 
+VERSION = 12
+"""So many digits of the notebook's SHA-256 are the version of the service."""
+
 PROBLEMS = {
     "400": "The request or its JSON cannot be read, or the sample is refused",
     "408": "The request did not come in time",
@@ -38,7 +41,7 @@ def openapi(bundle: Bundle, *, enforced: bool = False) -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {
             "title": bundle.name,
-            "version": "1",
+            "version": bundle.notebook[:VERSION] or "unknown",
             "description": "Predictions of the function `predictor` of a notebook.",
         },
         "paths": {
@@ -64,11 +67,11 @@ def openapi(bundle: Bundle, *, enforced: bool = False) -> dict[str, Any]:
 
 
 def _about_the_service() -> dict[str, dict[str, Any]]:
-    text, status, document = {"type": "string"}, ref("schemas", "Status"), {"type": "object"}
+    text, status = {"type": "string"}, ref("schemas", "Status")
     return {
         "/": _get("page", "A page for people", "text/html", text),
-        "/openapi.json": _get("openapi", "This document", JSON, document),
-        "/info": _get("info", "What is served, and what it was made from", JSON, document),
+        "/openapi.json": _get("openapi", "This document", JSON, {"type": "object"}),
+        "/info": _get("info", "What is served, and what it was made from", JSON, ref("schemas", "Info")),
         "/healthz": _get("live", "Whether the process answers", JSON, status),
         "/readyz": _get("ready", "Whether samples are scored", JSON, status),
         "/metrics": _get("metrics", "Figures in Prometheus' text format", "text/plain", text),

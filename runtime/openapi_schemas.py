@@ -41,6 +41,27 @@ _BATCH_PROBLEM_SCHEMA = {
     "properties": {"rows": {"type": "array", "items": _ROW_SCHEMA}},
 }
 
+_STATUS_SCHEMA = {"type": "object", "properties": {"status": {"type": "string"}}, "required": ["status"]}
+
+_INFO = {
+    "name": {"type": "string"},
+    "notebook": {"type": "string", "description": "The SHA-256 of the notebook's file"},
+    "nbslim": {"type": "string", "description": "The version that packed it"},
+    "python": {"type": "string"},
+    "format": {"type": "integer", "description": "The bundle's"},
+    "level": {
+        "type": ["string", "null"],
+        "description": "How far the image was slimmed; null: this is no image",
+    },
+    "distributions": {
+        "type": "object",
+        "description": "What is kept, with versions",
+        "additionalProperties": {"type": "string"},
+    },
+    "samples": {"type": "integer", "description": "How many the notebook has"},
+    "batches": {"type": "string", "enum": ["at once", "row by row"], "description": "How they are scored"},
+}
+
 
 def schemas(records: Sequence[Record], *, enforced: bool) -> dict[str, Any]:
     """Return the schemas of samples, answers and problems; see `openapi`."""
@@ -58,7 +79,8 @@ def schemas(records: Sequence[Record], *, enforced: bool) -> dict[str, Any]:
         "Answer": {"description": f"{shown}; nothing enforces it", **answer},
         "Problem": _PROBLEM_SCHEMA,
         "BatchProblem": _BATCH_PROBLEM_SCHEMA,
-        "Status": {"type": "object", "properties": {"status": {"type": "string"}}, "required": ["status"]},
+        "Status": _STATUS_SCHEMA,
+        "Info": {"type": "object", "properties": _INFO, "required": [*_INFO]},
     }
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from nbslim.runtime.bundle import Bundle
 from nbslim.runtime.encode import encode
 from nbslim.runtime.in_words import in_words
-from nbslim.runtime.samples import examples, input_schema
+from nbslim.runtime.samples import answered, examples, input_schema
 from nbslim.runtime.scoring import expected
 
 SAMPLES = 8
@@ -17,7 +17,7 @@ _TEMPLATE = Path(__file__).with_name("page.html")
 _PLACE = "{{about}}"
 
 # The hashes of the page's only script and style: nothing else can run or load, whatever a sample holds.
-_SCRIPT = "sha256-XSh661F5lQ2vz+76arJT/ek26EHvRwvYswqLLtn2FfQ="
+_SCRIPT = "sha256-G8cKoMo8cWqGaDj7Y8F+tLTJOZH23NlcSJQmvPoruqA="
 _STYLE = "sha256-2n6Ow6d9HuGQXRYocLXBiYNjDY7Zk2s28YwyC0QqxIM="
 
 _POLICY = (
@@ -39,7 +39,7 @@ def page(bundle: Bundle, *, enforced: bool = False) -> str:
         "name": bundle.name,
         "expects": in_words(input_schema(bundle.samples)),
         "enforced": enforced,
-        "recorded": len(bundle.samples),
+        "inferred_from": len(answered(bundle.samples)),
         "samples": [
             {"number": number, "input": encode(record["input"]), **_outcome(expected(record))}
             for number, record in examples(bundle.samples, SAMPLES)

@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from nbslim.runtime.bundle import Bundle, BundleError, load_bundle
 from nbslim.runtime.encode import encode
 from nbslim.runtime.logs import log_to_stderr
 from nbslim.runtime.paths import add_distributions
-from nbslim.runtime.scoring import Outcome, as_served, expected
+from nbslim.runtime.scoring import Outcome, Served, as_served, expected
 
 TRACEBACK_LINES = 12
 
@@ -54,23 +54,56 @@ class Report:
 
 
 def replay(bundle: Bundle) -> Report:
-    """Score every sample of `bundle` as it is served, and return what is equal and what is not."""
-    scored = as_served(bundle)
-    # Copies, because a predictor may change what it is given, and a bundle can be replayed again.
-    inputs = [copy.deepcopy(record["input"]) for record in bundle.samples]
-    outcomes: list[Outcome] = []
-    # What holds in the main thread alone does not hold for requests.
-    thread = threading.Thread(target=lambda: outcomes.extend(map(scored, inputs)))
+    """Score every sample of `bundle` as it is served, alone and in batches; return what is equal and what is not."""
+    served = as_served(bundle)
+    samples = list(enumerate(bundle.samples))
+    outcomes = _in_thread(lambda: list(map(served, _inputs(samples))))
+    found = list(_differences(samples, outcomes))
+    if bundle.predictor_batch is not None:
+        answered = [sample for sample in samples if "answer" in sample[1]]
+        found += _batch_differences(served, samples)
+        # Where one raises all are scored one by one, and these need not be.
+        found += _batch_differences(served, answered) if len(answered) < len(samples) else []
+    first = {difference.index: difference for difference in reversed(found)}
+    differences = tuple(first[index] for index in sorted(first))
+    return Report(len(samples), len(samples) - len(differences), differences)
+
+
+_Samples = Sequence[tuple[int, Mapping[str, Any]]]
+
+
+def _batch_differences(served: Served, samples: _Samples) -> list[Difference]:
+    """Score `samples` at once; that this fails is a difference of the first where all of them have an answer."""
+    reasons: list[BaseException] = []
+    outcomes = _in_thread(lambda: served.score_all(_inputs(samples), reasons.append))
+    found = list(_differences(samples, outcomes))
+    if reasons and all("answer" in record for _, record in samples):
+        index, record = samples[0]
+        failed = Outcome(error=reasons[0], step="predictor")
+        found.append(Difference(index, expected(record), failed.result(), _failure_of(failed)))
+    return found
+
+
+def _inputs(samples: _Samples) -> list[Any]:
+    """Return copies, because a predictor may change what it is given, and a bundle can be replayed again."""
+    return [copy.deepcopy(record["input"]) for _, record in samples]
+
+
+def _in_thread(score: Callable[[], list[Outcome]]) -> list[Outcome]:
+    """Score in another thread: what holds in the main thread alone does not hold for requests."""
+    done: list[list[Outcome]] = []
+    thread = threading.Thread(target=lambda: done.append(score()))
     thread.start()
     thread.join()
-    if len(outcomes) < len(inputs):  # score() catches all else
+    if not done:  # scoring catches all else
         raise KeyboardInterrupt
-    found = [
-        _difference(index, record, outcome)
-        for index, (record, outcome) in enumerate(zip(bundle.samples, outcomes))
-    ]
-    differences = tuple(difference for difference in found if difference is not None)
-    return Report(len(found), len(found) - len(differences), differences)
+    return done[0]
+
+
+def _differences(samples: _Samples, outcomes: Sequence[Outcome]) -> Iterator[Difference]:
+    for (index, record), outcome in zip(samples, outcomes):
+        if not outcome.agrees_with(record):
+            yield Difference(index, expected(record), outcome.result(), _failure_of(outcome))
 
 
 def main(
@@ -119,12 +152,6 @@ def _replay_folder(
     from nbslim.runtime.exchanges import Requests, exchange  # noqa: PLC0415 - see above
 
     return exchange(bundle, Requests.parse(requests), write)
-
-
-def _difference(index: int, record: Mapping[str, Any], outcome: Outcome) -> Difference | None:
-    if outcome.agrees_with(record):
-        return None
-    return Difference(index, expected(record), outcome.result(), _failure_of(outcome))
 
 
 def _failure_of(outcome: Outcome) -> Failure | None:

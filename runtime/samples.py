@@ -14,6 +14,9 @@ Record = Mapping[str, Any]
 SMALL = 1_000
 """A sample of more characters of JSON is shown only where there are too few others."""
 
+LOOKED_AT = 20
+"""So many samples are considered: to measure thousands of large ones would take long."""
+
 LARGEST = 20_000
 """A sample of more characters of JSON is not shown at all."""
 
@@ -35,6 +38,8 @@ def answer_schema(records: Sequence[Record]) -> dict[str, Any]:
 
 def examples(records: Sequence[Record], most: int) -> list[tuple[int, Record]]:
     """Return at most `most` of them, each with its number from 1, in their order; small ones are preferred."""
-    numbered = [(len(encode(record["input"])), number, record) for number, record in enumerate(records, 1)]
+    numbered = [
+        (len(encode(record["input"])), number, record) for number, record in enumerate(records[:LOOKED_AT], 1)
+    ]
     shown = sorted((one for one in numbered if one[0] <= LARGEST), key=lambda one: one[0] > SMALL)
     return sorted(((number, record) for _, number, record in shown[:most]), key=lambda one: one[0])

@@ -73,9 +73,11 @@ class Served:
         """Return what becomes of one sample."""
         return self.context.copy().run(score, self.entry_points, sample)
 
-    def score_all(self, samples: Sequence[object]) -> list[Outcome]:
-        """Return what becomes of each sample, in order."""
-        return self.context.copy().run(score_all, self.entry_points, samples)
+    def score_all(
+        self, samples: Sequence[object], on_loop: Callable[[BaseException], object] | None = None
+    ) -> list[Outcome]:
+        """Return what becomes of each sample, in order; `on_loop` is told why they are scored one by one."""
+        return self.context.copy().run(score_all, self.entry_points, samples, on_loop)
 
 
 def as_served(entry_points: EntryPoints) -> Served:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import os
 import re
 import select
@@ -26,9 +27,10 @@ from waitress.utilities import build_http_date  # type: ignore[import-untyped]
 
 BACKLOG = 1024
 QUIET_SECONDS = 0.2
-"""How long a connection that was just accepted may take to bring its request once the server stops."""
+"""How long nothing comes before a server that stops takes it that nothing was under way."""
 IN_MEMORY = 1 << 30
 """waitress writes larger bodies to temporary files, and an image may have no folder that can be written."""
+_log = logging.getLogger("nbslim.runtime")
 _GIVEN_ID = re.compile(r"[\w.:/+=@-]{1,128}", re.ASCII)
 
 
@@ -62,8 +64,8 @@ class Server(TcpWSGIServer):  # type: ignore[misc]  # waitress ships no types
         self._numbers = itertools.count()
         self._heads: dict[tuple[int, str], bytes] = {}
         self._date = (0, "")
-        self._quiet_until = 0.0
-        self.loop.before_waiting = self._before_waiting
+        self._full = False
+        self.loop.before_waiting = self._log.flush
         if settings.batch_window:
             gatherer = Gatherer(service)
             self.loop.gather, self.loop.gathered = gatherer.gather, gatherer.gathered
@@ -95,6 +97,24 @@ class Server(TcpWSGIServer):  # type: ignore[misc]  # waitress ships no types
         """Note that a request is there."""
         connection.arrived = time.perf_counter()
         self._figures.begin()
+
+    def readable(self) -> bool:
+        """Return whether connections are to be accepted."""
+        return not self._full and bool(super().readable())
+
+    def accept(self) -> Any:
+        """Accept a connection; where no file can be opened any more, leave the others waiting until the next tick."""
+        try:
+            return super().accept()
+        except OSError as error:
+            _log.warning("no connection can be accepted: %s", error.strerror)
+            self._full = True
+            return None
+
+    def handle_accept(self) -> None:
+        """Accept a connection, if there is one: another process may have taken it."""
+        super().handle_accept()
+        self.loop.watch(self)
 
     def pull_trigger(self) -> None:
         """Do nothing: whoever writes settles the connection afterwards."""
@@ -153,15 +173,18 @@ class Server(TcpWSGIServer):  # type: ignore[misc]  # waitress ships no types
         """
         waiting = select.poll()
         waiting.register(self.socket, select.POLLIN)
-        for _ in range(BACKLOG):
-            if not waiting.poll(0):
+        self._full = False
+        for _ in range(BACKLOG + 1):
+            if self._full or not waiting.poll(0):
                 break
             self.handle_accept()
         self.draining = True
         self.loop.forget(self._fileno)
         wasyncore.dispatcher.close(self)
-        self._quiet_until = time.monotonic() + QUIET_SECONDS
-        self.loop.longest_wait = QUIET_SECONDS / 4
+        self.loop.longest_wait = QUIET_SECONDS
+        self.loop.when_idle = self._end_if_quiet
+        if not self.active_channels:
+            self.loop.end()
 
     def stop(self, seconds: float) -> bool:
         """Finish what was accepted; return whether it took at most `seconds`. No thread of the loop may call this."""
@@ -172,16 +195,8 @@ class Server(TcpWSGIServer):  # type: ignore[misc]  # waitress ships no types
         self.loop.close()
         return True
 
-    def _before_waiting(self) -> None:
-        self._log.flush()
-        if self.draining:
-            self._end_when_quiet()
-
-    def _end_when_quiet(self) -> None:
-        now = time.monotonic()
-        if any(connection.busy for connection in self.active_channels.values()):
-            self._quiet_until = now + QUIET_SECONDS
-        elif now > self._quiet_until:
+    def _end_if_quiet(self) -> None:
+        if not any(connection.busy for connection in self.active_channels.values()):
             self.loop.end()
 
     def _now(self) -> str:
@@ -191,5 +206,8 @@ class Server(TcpWSGIServer):  # type: ignore[misc]  # waitress ships no types
         return self._date[1]
 
     def _tick(self, now: float) -> None:
+        self._full = False
+        if self.accepting:
+            self.loop.watch(self)
         for connection in list(self.active_channels.values()):
             connection.tick(now)

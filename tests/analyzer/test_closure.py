@@ -193,6 +193,10 @@ CASES = {
         ["import numpy as np", "def predictor(x): return x", "def validator(x): return np.all(x)"],
         {"numpy": "certain"},
     ),
+    "a batched form counts too": (
+        ["import numpy as np", "def predictor(x): return x", "def predictor_batch(xs): return np.sort(xs)"],
+        {"numpy": "certain"},
+    ),
     "a loop's target comes from what it runs over": (
         [
             "import pandas as pd",

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
-from support import CACHE, ENGINES, NBSLIM, ROOT, run_nbslim
+from support import CACHE, ENGINES, NBSLIM, ROOT, free_port, run_nbslim
 
 BROKEN = ROOT / "tests/notebooks/broken"
 
@@ -65,17 +65,25 @@ def left_behind(folders) -> list[str]:
 
 # Whatever fails before a stage is opened fails in the same way for both engines.
 IN_THE_STAGE = ("raising_cell", "endless_cell", "unpicklable")
-TRIES = [(name, engine) for name in FAILURES for engine in ENGINES if engine == "oci" or name in IN_THE_STAGE]
+TRIES = [
+    *(
+        ("pack", name, engine)
+        for name in FAILURES
+        for engine in ENGINES
+        if engine == "oci" or name in IN_THE_STAGE
+    ),
+    *(("serve", name, "oci") for name in FAILURES),
+]
 
 
-@pytest.mark.parametrize(("name", "engine"), TRIES)
-def test_broken_notebook_gives_one_line_and_leaves_nothing(name, engine, folders):
+@pytest.mark.parametrize(("command", "name", "engine"), TRIES)
+def test_broken_notebook_gives_one_line_and_leaves_nothing(command, name, engine, folders):
     if engine == "buildah" and shutil.which("buildah") is None:
         pytest.skip("buildah is not installed")
     code, pattern = FAILURES[name]
     result = run_nbslim(
-        "pack", BROKEN / f"{name}.ipynb", "--engine", engine, "--timeout", 3,
-        cwd=folders / "cwd", variables=variables(folders),
+        command, BROKEN / f"{name}.ipynb", "--engine", engine, "--timeout", 3,
+        cwd=folders / "cwd", variables={**variables(folders), "PORT": str(free_port())},
     )  # fmt: skip
     lines = [line for line in re.split(r"[\r\n]", result.stderr) if line.startswith("nbslim:")]
     assert result.returncode == code, result.stderr
@@ -105,7 +113,17 @@ def test_interrupted_pack_leaves_nothing(number, isolation, folders):
     if isolation and shutil.which("buildah") is None:
         pytest.skip("buildah is not installed")
     engine = ["--engine", "buildah", "--isolation", isolation] if isolation else ["--engine", "oci"]
-    process = start_endless(engine, folders)
+    process = start_endless(["pack", *engine], folders)
+    assert_interrupted(process, number, folders)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_interrupted_serve_leaves_nothing_while_cells_run(number, folders):
+    process = start_endless(["serve", "--engine", "oci", "--port", str(free_port())], folders)
+    assert_interrupted(process, number, folders)
+
+
+def assert_interrupted(process, number, folders):
     process.send_signal(number)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
@@ -119,7 +137,7 @@ def test_what_a_killed_pack_left_is_reaped_by_the_next(isolation, folders):
     if isolation and shutil.which("buildah") is None:
         pytest.skip("buildah is not installed")
     engine = ["--engine", "buildah", "--isolation", isolation] if isolation else ["--engine", "oci"]
-    process = start_endless(engine, folders)
+    process = start_endless(["pack", *engine], folders)
     process.kill()
     process.communicate()
     assert left_behind(folders) != []
@@ -137,9 +155,9 @@ def test_what_a_killed_pack_left_is_reaped_by_the_next(isolation, folders):
     assert left_behind(folders) == []
 
 
-def start_endless(engine: list[str], folders) -> subprocess.Popen[str]:
-    """Start a pack and wait until its endless cell runs."""
-    command = [str(NBSLIM), "pack", str(BROKEN / "endless_cell.ipynb"), *engine]
+def start_endless(arguments: list[str], folders) -> subprocess.Popen[str]:
+    """Start a command with an endless notebook and wait until its endless cell runs."""
+    command = [str(NBSLIM), *arguments, str(BROKEN / "endless_cell.ipynb")]
     environment = {**os.environ, "NBSLIM_CACHE": str(CACHE), **variables(folders)}
     process = subprocess.Popen(
         command,

@@ -4,6 +4,8 @@ import json
 import shutil
 import subprocess
 import time
+import urllib.request
+from importlib.metadata import version
 
 import pytest
 from browser import browser, needs_chromium
@@ -30,6 +32,15 @@ samples = [
     {{"room": "attic", "celsius": 20}},
     {{"room": "cellar", "celsius": "low"}},
 ]
+"""
+
+IMPORTING = """
+import importlib
+
+def predictor(x):
+    return len(importlib.import_module(x).__name__) / 2
+
+samples = ["math", "json"]
 """
 
 SCREENS = [(width, dark) for width in (1280, 400) for dark in (False, True)]
@@ -66,14 +77,24 @@ return {seen: told.length, faint: told.filter(([, found, least]) => found < leas
 """
 
 
-@pytest.fixture(scope="module", name="address")
-def _address(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("page")
-    notebook, archive = write_notebook(folder / "cellar.ipynb", CELL), folder / "image.oci.tar"
-    result = run_nbslim("pack", notebook, "--engine", "oci", "--output", archive)
+def packed(folder, name, cell):
+    notebook, archive = write_notebook(folder / f"{name}.ipynb", cell), folder / "image.oci.tar"
+    result = run_nbslim("pack", notebook, "--engine", "oci", "--output", archive, "--json")
     assert result.returncode == 0, result.stderr
-    temporary = tmp_path_factory.mktemp("served")
-    with serving(archive, temporary) as (address, _):
+    assert (
+        json.loads(result.stdout)["level"] == "modules"
+    )  # the page of the image is that of the full environment
+    return archive
+
+
+@pytest.fixture(scope="module", name="archive")
+def _archive(tmp_path_factory):
+    return packed(tmp_path_factory.mktemp("page"), "cellar", CELL)
+
+
+@pytest.fixture(scope="module", name="address")
+def _address(archive, tmp_path_factory):
+    with serving(archive, tmp_path_factory.mktemp("served")) as (address, _):
         yield address
 
 
@@ -169,12 +190,23 @@ def test_what_a_sample_holds_is_shown_as_text(page):
     assert page.run("return document.title") == "cellar"
 
 
-def test_page_says_what_is_expected_and_what_is_served(page):
+def test_page_says_what_is_expected_and_what_is_served(page, address):
     fields = '"room" (a string), "celsius" (a number) and "measured by" (a string, not always)'
     assert page.text("#try + p") == (
-        f"Expects an object with {fields}. Inferred from 5 samples of the notebook; not enforced."
+        f"Expects an object with {fields}. Inferred from 3 samples of the notebook; not enforced."
     )
-    assert "Python" in page.text("#facts")
+    with urllib.request.urlopen(f"{address}/info") as answer:
+        info = json.load(answer)
+    facts = page.text("#facts").split("\n")
+    assert dict(zip(facts[::2], facts[1::2], strict=True)) == {
+        "Notebook": info["notebook"][:12],
+        "Level": "modules",
+        "Python": info["python"],
+        "nbslim": version("notebook-slim"),
+        "Batches": "scored row by row",
+        "Samples": "5",
+        "Distributions": "none besides the runtime",
+    }
     assert page.run("return document.getElementById('text').labels[0].textContent") == "Sample, as JSON"
 
 
@@ -188,6 +220,31 @@ def test_command_that_is_shown_gives_the_answer(number, page):
     assert done.stdout == answer
 
 
+def test_page_of_a_service_that_stopped_says_so(page, archive, tmp_path):
+    with serving(archive, tmp_path) as (address, process):
+        page.open(address)
+        page.wait(lambda: page.text("#state") == "Ready")
+        assert "Errors\n0\n0 refused, 0 failed" in page.text(
+            "#figures"
+        )  # though it was asked before it was ready
+        process.terminate()
+        process.wait(30)
+        assert send(page)[0] == "No response"
+        page.wait(lambda: page.text("#state") == "Cannot be reached")
+
+
+def test_who_does_not_see_the_page_is_told_the_same(page):
+    page.devtools("Accessibility.enable", {})
+    nodes = page.devtools("Accessibility.getFullAXTree", {})["nodes"]
+    told = [(one["role"]["value"], one["name"]["value"]) for one in nodes if not one["ignored"]]
+    controls = [(role, name) for role, name in told if role in {"button", "textbox", "link"}]
+    assert len(controls) == 5 + 3 + 4  # samples; field, Send, Copy; links
+    assert all(name for _, name in controls)
+    assert ("textbox", "Sample, as JSON") in controls
+    live = "return document.getElementById('answer').ariaLive"
+    assert page.run(live) == "polite"
+
+
 def test_figures_follow_what_is_sent(page):
     def count():
         rows = page.text("#bars").split("\n")
@@ -198,6 +255,19 @@ def test_figures_follow_what_is_sent(page):
     send(page, 1)
     page.wait(lambda: count() == before + 2)
     assert page.text("#figures").startswith("Requests\n")
+
+
+def test_numbers_are_shown_by_range_and_removed_modules_by_name(page, tmp_path):
+    archive = packed(tmp_path, "importing", IMPORTING)
+    with serving(archive, tmp_path) as (address, _):
+        page.open(address)
+        assert send(page, 1)[2] == "2.0"
+        page.wait(lambda: page.text("#bars") != "")
+        assert page.text("#bars").split("\n") == ["1.75 \u2013 2", "1"]
+        page.write("#text", '"colorsys"')
+        assert send(page)[0] == "The predictor failed"
+        page.wait(lambda: page.text("#misses") != "")
+        assert page.text("#misses").startswith("Asked for, but not in the image: colorsys. ")
 
 
 def test_page_asks_for_figures_only_while_it_is_seen(page):

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from nbslim.analyzer import Cell, Notebook, Place, ServingEffect, read_pickle
 from nbslim.packer import execute as execute_module
+from nbslim.packer.batches import Batches
 from nbslim.packer.environments import make_environment, make_runtime, runtime_requirements
 from nbslim.packer.errors import ExecutionError
 from nbslim.packer.execute import execute
@@ -374,3 +375,106 @@ def test_classes_of_one_name_stay_apart(run):
     make = "def make(n):\n    class A:\n        number = n\n    return A\none, two = make(1), make(2)"
     _, _, pickled = run(make, "def predictor(x):\n    return [one.number, two.number, one is two]")
     assert pickle.loads(pickled)["predictor"](0) == [1, 2, False]
+
+
+MODEL = """
+class Model:
+    def predict(self, rows):
+        return [sum(row) for row in rows]
+
+model = Model()
+"""
+USUAL = "def predictor(x):\n    return model.predict([x])[0]"
+SOME = "samples = [[1, 2], [3, 4], [0.5], 'x']"
+
+
+@pytest.mark.parametrize("version", ["3.9", "3.11", "3.13"])
+def test_usual_predictor_gets_a_batched_form_that_shares_its_model(run, version):
+    execution, samples, pickled = run(MODEL, USUAL, SOME, version=version)
+    assert execution.batches == Batches("derived")
+    assert [one.get("answer") for one in samples] == [3, 7, 0.5, None]
+    if version != "3.11":  # bytecode of another Python
+        return
+    functions = pickle.loads(pickled)
+    batch, predictor = functions["predictor_batch"], functions["predictor"]
+    assert batch([[1], [5, 5]]) == [1, 10]
+    assert batch.sites[0].ask.__globals__["model"] is predictor.__globals__["model"]
+    assert {function.__code__.co_filename for function in (batch.steps, batch.sites[0].ask)} == {"<cell 2>"}
+
+
+def test_batched_form_is_pickled_before_anything_is_scored(run):
+    model = MODEL.replace("return [", "self.calls += 1\n        return [") + "model.calls = 0"
+    _, _, pickled = run(model, USUAL, SOME)
+    assert pickle.loads(pickled)["predictor_batch"].sites[0].ask.__globals__["model"].calls == 0
+
+
+def test_two_runs_give_one_pickle_with_its_batched_form(run):
+    first, second = (run(MODEL, USUAL, SOME)[2] for _ in range(2))
+    assert first == second
+
+
+def test_batched_form_brings_no_module(run):
+    _, _, batched = run(MODEL, USUAL, SOME)
+    _, _, looped = run(MODEL, USUAL)
+    assert read_pickle(batched).modules == read_pickle(looped).modules
+
+
+@pytest.mark.parametrize(
+    ("cells", "reason"),
+    [
+        ([MODEL, USUAL], "fewer than two samples"),
+        ([MODEL, "def predictor(x):\n    return sum(x)", SOME], "asks no model"),
+        (
+            [MODEL.replace("row in rows", "row in sorted(rows)"), USUAL, "samples = [[3], [1]]"],
+            "[3] gets 1 in a batch, and 3 alone",
+        ),
+        (["from helper import predictor", SOME], "not a function that a cell defines"),
+    ],
+    ids=["no samples", "no model", "another answer", "a module's function"],
+)
+def test_without_a_proved_form_there_is_none(run, cells, reason):
+    execution, _, pickled = run(*cells, files={"helper.py": "def predictor(x): return sum(x)"})
+    assert (execution.batches.form, execution.batches.refused) == ("looped", None)
+    assert reason in execution.batches.reason
+    assert b"predictor_batch" not in pickled
+    assert b"nbslim.runtime.batched" not in pickled
+
+
+OWN = "def predictor_batch(xs):\n    return [total / 1 for total in model.predict(xs)]"
+
+
+def test_own_batched_form_is_used_where_it_agrees(run):
+    execution, _, pickled = run(MODEL, USUAL, OWN.replace(" / 1", ""), SOME)
+    assert execution.batches == Batches("defined", None, own=True)
+    assert pickle.loads(pickled)["predictor_batch"]([[1], [2]]) == [1, 2]
+
+
+def test_own_batched_form_that_disagrees_is_refused_with_both_answers(run):
+    secret = "import threading, decimal\nunit = decimal.Decimal(1)"
+    own = OWN.replace("/ 1", "/ int(unit)")
+    execution, _, pickled = run(secret, MODEL, USUAL, own, "samples = [[1, 2], [3, 4]]")
+    assert execution.batches.refused == (
+        "predictor_batch does not do what predictor does, and is not used: "
+        "[1,2] gets 3.0 in a batch, and 3 alone"
+    )
+    assert set(pickle.loads(pickled)) == {"predictor"}
+    assert b"decimal" not in pickled
+
+
+def test_own_batched_form_must_be_callable(run):
+    with pytest.raises(ExecutionError, match="predictor_batch is not callable"):
+        run(MODEL, USUAL, "predictor_batch = 5")
+
+
+def test_effects_come_before_a_batched_form(run):
+    effect = ServingEffect(
+        "x", Place(1, 1), "decimal", "certain", "import decimal\ndecimal.getcontext().prec = 3"
+    )
+    execution, _, pickled = run(MODEL, USUAL, SOME, effects=(effect,))
+    assert execution.batches.form == "derived"
+    assert list(pickle.loads(pickled)) == ["effects", "predictor", "predictor_batch"]
+
+
+def test_batched_form_is_made_in_a_container_too(run, stage):
+    execution, _, _ = run(MODEL, USUAL, SOME, stage=stage)
+    assert execution.batches.form == "derived"

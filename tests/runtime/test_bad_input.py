@@ -525,6 +525,9 @@ def test_connection_that_is_reset_in_the_middle_of_a_body_harms_nobody(server):
 
 
 PATHS = {
+    "/": {"GET", "HEAD"},
+    "/openapi.json": {"GET", "HEAD"},
+    "/info": {"GET", "HEAD"},
     "/predict": {"POST"},
     "/predict/batch": {"POST"},
     "/healthz": {"GET", "HEAD"},

@@ -8,7 +8,7 @@ import pytest
 from falcon.testing import TestClient
 from nbslim.runtime import page as module
 from nbslim.runtime.app import create_app
-from nbslim.runtime.bundle import load_bundle
+from nbslim.runtime.bundle import FORMAT, load_bundle
 from nbslim.runtime.figures import Figures
 from nbslim.runtime.page import HEADERS, SAMPLES, page
 from nbslim.runtime.service import Service
@@ -123,7 +123,11 @@ def test_samples_keep_the_spelling_of_their_numbers(loaded):
         {"number": 2, "input": "[2]", "refused": True},
         {"number": 3, "input": "[3]", "raises": "ValueError"},
     ]
-    assert (about["expects"], about["recorded"], about["enforced"]) == ("an array of 2 numbers", 3, False)
+    assert (about["expects"], about["inferred_from"], about["enforced"]) == (
+        "an array of 2 numbers",
+        1,
+        False,
+    )
 
 
 def test_page_of_many_large_samples_is_small(loaded):
@@ -147,7 +151,23 @@ def test_page_is_served_when_the_model_is_loaded(client):
 def test_info_tells_what_is_served(client):
     service, client, loaded = client
     assert client.simulate_get("/info").status_code == 503
-    service.serve(loaded(({"input": 1, "answer": 1},)))
+    manifest = {
+        "notebook": "ab" * 32,
+        "nbslim": "0.1.0",
+        "level": "modules",
+        "distributions": {"numpy": "2.1.0"},
+    }
+    service.serve(loaded(({"input": 1, "answer": 1},), **manifest))
     result = client.simulate_get("/info")
     assert result.headers["Content-Type"] == "application/json"
-    assert (result.json["name"], result.json["samples"]) == ("toy", 1)
+    assert result.json == {
+        "name": "toy",
+        "notebook": "ab" * 32,
+        "nbslim": "0.1.0",
+        "python": service.entry_points.python,
+        "format": FORMAT,
+        "level": "modules",
+        "distributions": {"numpy": "2.1.0"},
+        "samples": 1,
+        "batches": "row by row",
+    }

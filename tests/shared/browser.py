@@ -82,9 +82,9 @@ class Browser:
     def screen(self, width: int, *, dark: bool) -> None:
         """Be a screen of `width` pixels, for a person who likes it dark or light."""
         size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
-        self._devtools("Emulation.setDeviceMetricsOverride", size)
+        self.devtools("Emulation.setDeviceMetricsOverride", size)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-        self._devtools("Emulation.setEmulatedMedia", {"features": [scheme]})
+        self.devtools("Emulation.setEmulatedMedia", {"features": [scheme]})
 
     def requests(self) -> list[str]:
         """Return the addresses of all requests since the last call."""
@@ -101,17 +101,18 @@ class Browser:
         height = self.run("return document.documentElement.scrollHeight")
         width = self.run("return innerWidth")
         clip = {"x": 0, "y": 0, "width": width, "height": height, "scale": 1}
-        picture = self._devtools("Page.captureScreenshot", {"clip": clip, "captureBeyondViewport": True})
+        picture = self.devtools("Page.captureScreenshot", {"clip": clip, "captureBeyondViewport": True})
         path.write_bytes(base64.b64decode(picture["data"]))
 
     def close(self) -> None:
         self._call("DELETE", self._session)
 
+    def devtools(self, command: str, params: object) -> Any:
+        """Say a command of Chromium's own protocol, and return its result."""
+        return self._call("POST", f"{self._session}/goog/cdp/execute", {"cmd": command, "params": params})
+
     def _log(self, kind: str) -> list[dict[str, Any]]:
         return self._call("POST", f"{self._session}/se/log", {"type": kind})
-
-    def _devtools(self, command: str, params: object) -> Any:
-        return self._call("POST", f"{self._session}/goog/cdp/execute", {"cmd": command, "params": params})
 
     def _call(self, method: str, path: str, body: object = None) -> Any:
         data = None if body is None else json.dumps(body).encode()

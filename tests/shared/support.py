@@ -106,12 +106,14 @@ def container(image: Packed) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def serving(source: Path, temporary: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """Serve a bundle or an archive with `nbslim serve`; yields the service's address and the process."""
+def serving(
+    source: Path, temporary: Path, *arguments: object, **variables: str
+) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """Serve a notebook, a bundle or an archive with `nbslim serve`; yields the service's address and the process."""
     port = free_port()
-    environment = {**os.environ, "NBSLIM_CACHE": str(CACHE), "TMPDIR": str(temporary)}
+    environment = {**os.environ, "NBSLIM_CACHE": str(CACHE), "TMPDIR": str(temporary), **variables}
     process = subprocess.Popen(
-        [str(NBSLIM), "serve", str(source), "--port", str(port)],
+        [str(NBSLIM), "serve", str(source), "--port", str(port), *map(str, arguments)],
         stderr=subprocess.PIPE,
         text=True,
         env=environment,
@@ -140,9 +142,9 @@ def wait_until_ready(address: str, seconds: float = 60) -> None:
     raise AssertionError(f"{address} is not ready after {seconds} s")
 
 
-def post(address: str, sample: object) -> tuple[int, object]:
+def post(address: str, sample: object, path: str = "/predict") -> tuple[int, object]:
     """Post as `curl -d` does, with a form's content type."""
-    request = urllib.request.Request(f"{address}/predict", data=json.dumps(sample).encode(), method="POST")
+    request = urllib.request.Request(f"{address}{path}", data=json.dumps(sample).encode(), method="POST")
     try:
         with urllib.request.urlopen(request, timeout=30) as answer:
             return answer.status, json.load(answer)
