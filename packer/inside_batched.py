@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import linecache
+import time
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,6 +23,9 @@ FEW = 100
 
 SIZES = (3, 7, 32, 100)
 """Batches of so many rows are tried: another size may be another way to calculate."""
+
+SECONDS = 60
+"""No other batch is tried after so long."""
 
 SHOWN = 160
 """So many characters of a sample and of an answer are told."""
@@ -59,11 +63,13 @@ def proved(form: Form, entry_points: EntryPoints, records: Sequence[tuple[str, M
         if reason:
             return Form("looped", reason=reason)
     points = replace(entry_points, predictor_batch=form.function)
-    for batch in (*_batches(answered), records):
-        reason = _difference(points, batch, whole=batch is records)
-        if reason:
-            return Form("looped", reason=reason)
-    return form
+    end = time.monotonic() + SECONDS
+    reason = _difference(points, answered, whole=False) or _difference(points, records, whole=True)
+    for batch in _batches(answered):
+        if reason or time.monotonic() > end:
+            break
+        reason = _difference(points, batch, whole=False)
+    return Form("looped", reason=reason) if reason else form
 
 
 def _derived(predictor: Any, namespace: dict[str, Any]) -> Batched:
@@ -147,11 +153,10 @@ def _lonely(function: Any, answered: Sequence[tuple[str, Any]], entry_points: En
 
 
 def _batches(answered: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    """Yield samples in other company: all, backwards, in pairs, alone, and in larger numbers."""
+    """Yield samples in other company: backwards, in pairs, alone, and in larger numbers."""
     few = answered[:FEW]
     if not answered:
         return
-    yield answered
     yield answered[::-1]
     yield from (list(pair) for pair in zip(few, [*few[1:], few[0]]))
     yield from ([one] for one in few)

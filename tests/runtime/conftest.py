@@ -2,10 +2,8 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
-import textwrap
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,18 +11,11 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from bundles import write_bundle
+from bundles import functions, write_bundle
 from nbslim.runtime.scoring import EntryPoints
+from support import free_port
 
 ROOT = Path(__file__).parents[2]
-ENTRIES = ("predictor", "validator", "predictor_batch")
-
-
-def functions(source: str) -> dict[str, object]:
-    """Run `source` as a kernel does: what it defines belongs to `__main__`, so it is pickled by value."""
-    names: dict[str, object] = {"__name__": "__main__"}
-    exec(textwrap.dedent(source), names)
-    return {name: names[name] for name in ENTRIES if name in names}
 
 
 @pytest.fixture(name="entry_points")
@@ -78,11 +69,6 @@ def _serving() -> Callable[[Path], object]:
                 process.kill()
 
     return serve
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
 
 
 @pytest.fixture(name="stop")

@@ -268,7 +268,7 @@ def test_replay_imports_what_serving_imports(bundle, serving):
         "nbslim.runtime.exchanges",
         "nbslim.runtime.workers",
     }
-    assert set(json.loads(served)) - set(json.loads(replayed)) == {"gc"}  # built in
+    assert set(json.loads(served)) - set(json.loads(replayed)) == set()
 
 
 def test_command_without_bundle_says_how_to_call_it():

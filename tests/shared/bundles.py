@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,6 +13,14 @@ from nbslim.packer.manifest import About, write_manifest
 
 RUNNING = "{}.{}".format(*sys.version_info)
 NOTEBOOK = "ab" * 32
+ENTRIES = ("predictor", "validator", "predictor_batch")
+
+
+def functions(source: str) -> dict[str, object]:
+    """Run `source` as a kernel does: what it defines belongs to `__main__`, so it is pickled by value."""
+    names: dict[str, object] = {"__name__": "__main__"}
+    exec(textwrap.dedent(source), names)
+    return {name: names[name] for name in ENTRIES if name in names}
 
 
 def write_bundle(

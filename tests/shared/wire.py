@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import socket
 import subprocess
 import sys
-import textwrap
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import cloudpickle
+from bundles import functions, write_bundle
+from support import free_port
 
 SECONDS = 10
 _HEAD = re.compile(rb"HTTP/1\.1 ([1-5]\d\d) [^\r\n]+\r\n((?:[!#$%&'*+.^_`|~0-9A-Za-z-]+: [^\r\n]*\r\n)*)\r\n")
@@ -44,9 +43,9 @@ class Service:
 @contextmanager
 def service(folder: Path, source: str, **environ: str) -> Iterator[Service]:
     """Serve the functions of `source` as users serve a bundle."""
-    bundle = _write(folder, source)
+    bundle = write_bundle(folder / "bundle", functions(source))
     log = folder / "log"
-    port = _free_port()
+    port = free_port()
     command = [sys.executable, "-m", "nbslim.runtime", str(bundle)]
     variables = {**os.environ, "PORT": str(port), "NBSLIM_ACCESS_LOG": "off", **environ}
     with (
@@ -60,30 +59,12 @@ def service(folder: Path, source: str, **environ: str) -> Iterator[Service]:
             process.kill()
 
 
-def _write(folder: Path, source: str) -> Path:
-    names: dict[str, object] = {"__name__": "__main__"}
-    exec(textwrap.dedent(source), names)
-    bundle = folder / "bundle"
-    bundle.mkdir()
-    manifest = {"format": 1, "name": "toy", "python": "{}.{}".format(*sys.version_info), "requirements": []}
-    (bundle / "manifest.json").write_text(json.dumps(manifest))
-    functions = {name: names[name] for name in ("predictor", "validator") if name in names}
-    (bundle / "entry_points.pickle").write_bytes(cloudpickle.dumps(functions))
-    (bundle / "samples.jsonl").write_text("")
-    return bundle
-
-
 def _wait_for(log: Path, words: bytes, process: subprocess.Popen[bytes]) -> None:
     end = time.monotonic() + SECONDS
     while words not in log.read_bytes():
         assert process.poll() is None, log.read_text()
         assert time.monotonic() < end, log.read_text()
         time.sleep(0.02)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 @dataclass(frozen=True)
