@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -56,6 +57,7 @@ def _other_forms(samples: Sequence[object]) -> Iterator[Exchange]:
         yield Exchange("an indented sample", _post(json.dumps(sample, indent=2).encode()))
         yield Exchange("an unescaped sample", _post(json.dumps(sample, ensure_ascii=False).encode()))
         yield Exchange("a sample in chunks", _chunked(body))
+        yield Exchange("a sample in gzip", _post(gzip.compress(body, mtime=0), "Content-Encoding: gzip"))
         yield Exchange("a sample by HTTP/1.0", _post(body).replace(b"HTTP/1.1", b"HTTP/1.0", 1))
 
 
