@@ -20,7 +20,7 @@ from nbslim.runtime.metrics import LOADING, MISSES
 from nbslim.runtime.paths import add_distributions
 from nbslim.runtime.pools import fit_pools
 from nbslim.runtime.settings import Settings, SettingsError, read_settings, usage
-from nbslim.runtime.stopping import end_on_signals, spare_forks, stop_on_signals
+from nbslim.runtime.stopping import end_on_signals, end_soon, spare_forks, stop_on_signals
 
 if TYPE_CHECKING:
     from nbslim.runtime.server import Server
@@ -92,6 +92,7 @@ def _alone(service: Service, listener: socket.socket, load: Callable[[], Bundle]
         _say("stopped with requests still running")
     if not ended or trial.is_alive():
         os._exit(0)  # a thread that does not end would keep the process
+    end_soon()
     return 0
 
 

@@ -10,6 +10,8 @@ import threading
 from types import FrameType
 
 STOPPING = (signal.SIGTERM, signal.SIGINT)
+GRACE = 2.0
+"""Seconds that the end of the process may take, when all is answered."""
 
 
 def end_on_signals() -> None:
@@ -51,6 +53,13 @@ def stop_on_signals() -> Stop:
         signal.signal(number, stop.ask)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
     return stop
+
+
+def end_soon() -> None:
+    """End this process before long, even if Python waits at its end for what a predictor has started."""
+    timer = threading.Timer(GRACE, os._exit, [0])
+    timer.daemon = True
+    timer.start()
 
 
 def spare_forks() -> None:

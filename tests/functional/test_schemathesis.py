@@ -47,3 +47,10 @@ def test_service_keeps_to_what_its_openapi_says(
     with serving(image.archive.with_name("bundle"), tmp_path) as (address, _):
         done = run(schemathesis, address, tmp_path)
     assert (done.returncode, "No issues found" in done.stdout) == (0, True), done.stdout
+
+
+def test_violation_is_found(packed, schemathesis, tmp_path):
+    image = packed(ROOT / "fixtures/rules", "oci")
+    with serving(image.archive.with_name("bundle"), tmp_path) as (address, _):
+        done = run(schemathesis, address, tmp_path)  # whose validator raises on values of foreign types
+    assert (done.returncode, "Server error" in done.stdout) == (1, True), done.stdout

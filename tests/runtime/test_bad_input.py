@@ -375,9 +375,18 @@ BATCHES = [
 CASES = [*BODIES, *ENCODINGS, *LENGTHS, *CHUNKS, *HEADERS, *LINES, *SLOW, *PIPELINES, *FAILURES, *BATCHES]
 
 
-@pytest.fixture(scope="module", name="server")
-def _server(tmp_path_factory):
+WAYS = {
+    "alone": {},
+    "shared": {"NBSLIM_WORKERS": "2", "NBSLIM_THREADS": "2", "NBSLIM_BATCH_WINDOW_MS": "1"},
+}
+"""How the server runs: as it is by default, and with all that may make a difference."""
+
+
+@pytest.fixture(scope="module", name="server", params=WAYS)
+def _server(request, tmp_path_factory):
     variables = {
+        **WAYS[request.param],
+        "NBSLIM_ACCESS_LOG": "on",
         "NBSLIM_MAX_BODY": str(MAX_BODY),
         "NBSLIM_REQUEST_TIMEOUT": str(REQUEST_SECONDS),
         "NBSLIM_IDLE_TIMEOUT": "30",
@@ -581,6 +590,42 @@ def test_head_is_get_without_its_body(path, server):
         whole = reader.response("GET")
         assert (head_only.status, head_only.headers["content-type"]) == (200, whole.headers["content-type"])
         assert_goes_on(connection, reader)
+
+
+def test_client_that_reads_nothing_is_left(server):
+    echoed = request(b'"' + b"x" * (MAX_BODY - 2) + b'"')
+    sent = received = 0
+    with server.connect() as connection:
+        connection.settimeout(0.2)
+        with contextlib.suppress(TimeoutError):
+            while sent < 1000 * MAX_BODY:
+                sent += connection.send(echoed[sent % len(echoed) :])
+        with server.connect() as other:
+            assert_goes_on(other, Reader(other))
+        time.sleep(REQUEST_SECONDS + 3)
+        with contextlib.suppress(ConnectionResetError):
+            while part := connection.recv(1 << 20):
+                received += len(part)
+    assert received < sent < 1000 * MAX_BODY
+
+
+def test_many_clients_that_do_not_finish_keep_nobody_waiting(server):
+    with contextlib.ExitStack() as stack:
+        for number in range(300):
+            connection = stack.enter_context(server.connect())
+            connection.sendall(request(b"[1]")[: number % 40])
+        with server.connect() as other:
+            assert_goes_on(other, Reader(other))
+
+
+def test_access_log_is_json_whatever_was_sent(server):
+    with server.connect() as connection:
+        connection.sendall(request(path="/%0a%22%5c%ff", method="G'`|~"))
+        assert Reader(connection).response().status in {400, 404}
+    lines = [line for line in server.log.read_bytes().split(b"\n") if line.startswith(b'{"time"')]
+    assert lines
+    for line in lines:
+        assert {"method", "path", "status", "request_id"} < json.loads(line).keys()
 
 
 def test_log_has_the_errors_of_the_notebooks_functions_alone(server):
