@@ -70,7 +70,7 @@ def ended(process: int) -> bool:
 def kill(worker: int) -> Kill:
     begin = time.monotonic()
     os.kill(worker, signal.SIGKILL)
-    while not ended(worker):
+    while Path(f"/proc/{worker}").exists():  # a zombie may still have threads, and these the connections
         time.sleep(0.001)
     return Kill(worker, begin, time.monotonic())
 
@@ -135,7 +135,7 @@ def test_killed_workers_lose_what_they_were_at_and_nothing_else(tmp_path):
     assert [line for report in found for line in report["wrong"]] == []
     assert [moment for report in found for moment in report["refused"]] == []
     broken = [request for report in found for request in report["broken"]]
-    assert [request for request in broken if not was_in_flight(request, kills)] == []
+    assert [request for request in broken if not was_in_flight(request, kills)] == [], kills
     assert len(broken) <= GENERATORS * sum(count for _, count, _ in KINDS) * len(kills)
     answered = {
         kind: sum(report["answered"].get(kind, 0) for report in found) for kind in found[0]["answered"]
