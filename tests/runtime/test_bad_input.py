@@ -160,6 +160,12 @@ BODIES = [
     good("JSON as nonsense", request(b"[1]", "Content-Type: \xff;;=")),
     good("JSON with a byte order mark", request(b"\xef\xbb\xbf[1]")),
     good("JSON with space around", request(b"\r\n [1]\n")),
+    good("arrays as deep as they may be", request(b"[" * 100 + b"]" * 100), b"[" * 100 + b"]" * 100),
+    good(
+        "objects as deep as they may be",
+        request(b'{"a":' * 100 + b"1" + b"}" * 100),
+        b'{"a":' * 100 + b"1" + b"}" * 100,
+    ),
     good("brackets in a string", request(b'"' + b"[" * 500 + b'"'), b'"' + b"[" * 500 + b'"'),
 ]
 ENCODINGS = [
@@ -288,7 +294,7 @@ LINES = [
     bad_request("version that is none", head("Host: test", first="GET /healthz HTTP/one")),
     bad_request("address that is none", head("Host: test", first="GET http://[ HTTP/1.1")),
     bad_request("long address", head("Host: test", first=f"GET /{'x' * 300_000} HTTP/1.1"), 431, "headers-too-large"),
-    bad_request("TLS", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(range(200)), 408, "timeout"),
+    bad_request("TLS", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(range(200))),
     good("empty lines before", b"\r\n\r\n" + request(b"[1]")),
     good("whole address", request(b"[1]", path="http://elsewhere/predict")),
     good("slashes", request(b"[1]", path="//predict")),
@@ -590,6 +596,19 @@ def test_head_is_get_without_its_body(path, server):
         whole = reader.response("GET")
         assert (head_only.status, head_only.headers["content-type"]) == (200, whole.headers["content-type"])
         assert_goes_on(connection, reader)
+
+
+def test_what_is_taken_is_a_policy(tmp_path):
+    with service(tmp_path, "predictor = repr", NBSLIM_NAN="accept", NBSLIM_MAX_DEPTH="2") as lenient:
+        for body, expected in [
+            (b"[NaN,1e999]", b'"[nan, inf]"'),
+            (b"[[[1]]]", "too-deep"),
+            (b"[[1]]", b'"[[1]]"'),
+        ]:
+            with lenient.connect() as connection:
+                connection.sendall(request(body))
+                response = Reader(connection).response("POST")
+                assert_expected(response, 400 if isinstance(expected, str) else 200, expected)
 
 
 def test_client_that_reads_nothing_is_left(server):
