@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ VARIED = 3
 
 VARIATIONS = 40
 """So many variations of them are sent at most."""
+
+BATCH = "/predict/batch"
 
 _STRANGERS: tuple[object, ...] = (None, "text", "", -1, 1e308, True, [], {}, [[None]])
 """Values of other types, in place of a whole sample or of a part of it."""
@@ -45,7 +48,7 @@ def exchanges(samples: Sequence[object]) -> tuple[Exchange, ...]:
     if not samples:
         return ()
     sent = [_predict(f"sample {number}", one) for number, one in enumerate(samples[:SAMPLES], 1)]
-    return (*sent, *_other_forms(samples[:1]), *_protocol(), *_varied(samples))
+    return (*sent, *_other_forms(samples[:1]), *_batches(samples[:SAMPLES]), *_protocol(), *_varied(samples))
 
 
 def _other_forms(samples: Sequence[object]) -> Iterator[Exchange]:
@@ -58,7 +61,19 @@ def _other_forms(samples: Sequence[object]) -> Iterator[Exchange]:
         yield Exchange("an unescaped sample", _post(json.dumps(sample, ensure_ascii=False).encode()))
         yield Exchange("a sample in chunks", _chunked(body))
         yield Exchange("a sample in gzip", _post(gzip.compress(body, mtime=0), "Content-Encoding: gzip"))
+        yield Exchange("a sample in deflate", _post(zlib.compress(body), "Content-Encoding: deflate"))
         yield Exchange("a sample by HTTP/1.0", _post(body).replace(b"HTTP/1.1", b"HTTP/1.0", 1))
+
+
+def _batches(samples: Sequence[object]) -> Iterator[Exchange]:
+    """Yield all samples as one request, whole and with a row that they are not like."""
+    for about, rows in (
+        ("all samples", samples),
+        ("a strange row", [*samples, _STRANGERS[-1], *samples[:1]]),
+    ):
+        lines = b"".join(_json(row) + b"\n" for row in rows)
+        yield Exchange(f"{about} in an array", _post(_json(rows), path=BATCH))
+        yield Exchange(f"{about} in lines", _post(lines, "Content-Type: application/x-ndjson", path=BATCH))
 
 
 def _protocol() -> Iterator[Exchange]:
@@ -130,8 +145,8 @@ def _json(value: object) -> bytes:
     return json.dumps(value).encode()
 
 
-def _post(body: bytes, header: str = "Content-Type: application/json") -> bytes:
-    return _request("POST", "/predict", body, header)
+def _post(body: bytes, header: str = "Content-Type: application/json", path: str = "/predict") -> bytes:
+    return _request("POST", path, body, header)
 
 
 def _request(method: str, path: str, body: bytes = b"", header: str = "Accept: */*") -> bytes:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nbslim.runtime import removed
-from nbslim.runtime.bundle import BundleError, load_bundle
+from nbslim.runtime.bundle import Bundle, BundleError, load_bundle
 from nbslim.runtime.figures import Figures
 from nbslim.runtime.logs import log_to_stderr
 from nbslim.runtime.memory import loading
@@ -20,11 +20,12 @@ from nbslim.runtime.metrics import LOADING, MISSES
 from nbslim.runtime.paths import add_distributions
 from nbslim.runtime.pools import fit_pools
 from nbslim.runtime.settings import Settings, SettingsError, read_settings, usage
-from nbslim.runtime.stopping import end_on_signals, spare_forks, stop_on_signals
+from nbslim.runtime.stopping import end_on_signals, end_soon, spare_forks, stop_on_signals
 
 if TYPE_CHECKING:
     from nbslim.runtime.server import Server
     from nbslim.runtime.service import Service
+    from nbslim.runtime.stopping import Stop
 
 USAGE = "usage: python -m nbslim.runtime [BUNDLE]"
 
@@ -52,7 +53,7 @@ def main(arguments: Sequence[str], environ: MutableMapping[str, str]) -> int:
 
 
 def _serve(folder: Path, settings: Settings, environ: MutableMapping[str, str]) -> int:
-    figures = Figures(settings.workers)
+    figures = Figures(settings.workers + 1)  # 0 is this process, which alone writes that before the fork
     removed.install(lambda module: figures.add(MISSES, module))
     fit_pools(environ, settings.workers * settings.threads)
     add_distributions(environ)
@@ -63,36 +64,39 @@ def _serve(folder: Path, settings: Settings, environ: MutableMapping[str, str]) 
     listener = listen(settings.host, settings.port)
     service = Service(settings, figures)
     serve = _alone if settings.workers == 1 else _shared
-    return serve(service, listener, lambda: _load(service, folder))
+    return serve(service, listener, lambda: _load(figures, folder))
 
 
-def _load(service: Service, folder: Path) -> None:
+def _load(figures: Figures, folder: Path) -> Bundle:
     begin = time.monotonic()
     with loading():
         bundle = load_bundle(folder)
-        service.serve(bundle)
-    service.figures.set(LOADING, time.monotonic() - begin)
+    figures.set(LOADING, time.monotonic() - begin)
+    return bundle
 
 
-def _alone(service: Service, listener: socket.socket, load: Callable[[], None]) -> int:
+def _alone(service: Service, listener: socket.socket, load: Callable[[], Bundle]) -> int:
     """Serve in this process; requests to the predictor are refused while the model is loaded."""
     from nbslim.runtime.app import create_app  # noqa: PLC0415
     from nbslim.runtime.server import Server  # noqa: PLC0415
 
     server = Server(service, create_app(service), listener)
     server.loop.start()
-    load()
-    stopped = stop_on_signals()
+    bundle = load()
+    stop = stop_on_signals()  # before any request can be running that is to be answered
+    service.serve(bundle)
     spare_forks()
-    _say_obstacle(service)
-    _say_where(service, listener)
-    if not _stopped(server, service, stopped):
+    trial = _begin_trial(service, lambda: _say_where(bundle, listener))
+    ended = _stopped(server, service, stop)
+    if not ended:
         _say("stopped with requests still running")
+    if not ended or trial.is_alive():
         os._exit(0)  # a thread that does not end would keep the process
+    end_soon()
     return 0
 
 
-def _shared(service: Service, listener: socket.socket, load: Callable[[], None]) -> int:
+def _shared(service: Service, listener: socket.socket, load: Callable[[], Bundle]) -> int:
     """Serve in several processes, forked when the model is loaded."""
     from nbslim.runtime.app import create_app  # noqa: PLC0415
     from nbslim.runtime.server import Server  # noqa: PLC0415
@@ -100,42 +104,51 @@ def _shared(service: Service, listener: socket.socket, load: Callable[[], None])
 
     meanwhile = Server(service, create_app(service), listener.dup())
     meanwhile.loop.start()
-    load()
+    bundle = load()
     meanwhile.stop(service.settings.stop_timeout)
 
     def work(tell_ready: Callable[[], object]) -> int:
+        # Only here is anything scored: threads that a library starts for that would be missing after a fork.
+        service.serve(bundle)
         server = Server(service, create_app(service), listener)
-        stopped = stop_on_signals()
+        stop = stop_on_signals()
         spare_forks()
         server.loop.start()
-        _say_obstacle(service)
-        tell_ready()
-        return 0 if _stopped(server, service, stopped) else 1
+        _begin_trial(service, tell_ready)
+        return 0 if _stopped(server, service, stop) else 1
 
     workers = Workers(service.settings.workers, work, service.figures, _say)
     seconds = service.settings.stop_delay + service.settings.stop_timeout
-    if not workers.run(lambda: _say_where(service, listener), seconds):
+    if not workers.run(lambda: _say_where(bundle, listener), listener.close, seconds):
         _say("stopped with requests still running")
     return 0
 
 
-def _stopped(server: Server, service: Service, stopped: threading.Event) -> bool:
+def _stopped(server: Server, service: Service, stop: Stop) -> bool:
     """Wait for a signal, then finish what was accepted; return whether that ended in time."""
-    stopped.wait()
+    stop.wait()
     service.retire()
     time.sleep(service.settings.stop_delay)
     return server.stop(service.settings.stop_timeout)
 
 
-def _say_obstacle(service: Service) -> None:
-    obstacle = service.try_one()
-    if obstacle:
-        _say(f"not ready: {obstacle}")
+def _begin_trial(service: Service, then: Callable[[], object]) -> threading.Thread:
+    """Try a sample in a thread of its own, so that a slow one keeps nobody from stopping."""
+
+    def run() -> None:
+        obstacle = service.try_one()
+        if obstacle:
+            _say(f"not ready: {obstacle}")
+        then()
+
+    trial = threading.Thread(target=run, name="nbslim-trial", daemon=True)
+    trial.start()
+    return trial
 
 
-def _say_where(service: Service, listener: socket.socket) -> None:
+def _say_where(bundle: Bundle, listener: socket.socket) -> None:
     host, port = listener.getsockname()[:2]
-    _say(f"{service.name} listens on http://{f'[{host}]' if ':' in host else host}:{port}")
+    _say(f"{bundle.name} listens on http://{f'[{host}]' if ':' in host else host}:{port}")
 
 
 def _folder(arguments: Sequence[str], settings: Settings) -> Path:

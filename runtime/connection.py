@@ -191,8 +191,10 @@ class Connection(HTTPChannel):  # type: ignore[misc]  # waitress ships no types
 
     def _answer_lines(self, request: Any) -> None:
         """Answer the lines that are there; the header comes before the first, an empty chunk after the last."""
-        ends = bool(self.requests)
-        lines = request.lines.take(last=ends)
+        if not self.connected:
+            request.lines.close()
+        lines = request.lines.take()
+        ends = bool(self.requests) and not request.lines.complete
         chunked = request.version == "1.1"
         close = request.connection_close or self._drained or not chunked
         if not self._begun:
@@ -206,8 +208,11 @@ class Connection(HTTPChannel):  # type: ignore[misc]  # waitress ships no types
             answers += b"0\r\n\r\n" if ends else b""
         self._write(answers)
         self.last_activity = time.time()  # before: the lines may have taken longer than a client may be quiet
-        self._working = False
-        if ends:
+        self._working = bool(request.lines.complete)
+        if self._working:
+            loop = self.server.loop
+            loop.call(lambda: loop.add(self))  # others first
+        elif ends:
             self.finish(request, 200, request.lines.answered, close=close)
 
     def _run(self, task: Any, request: Any) -> None:

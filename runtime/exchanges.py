@@ -6,7 +6,6 @@ import base64
 import json
 import re
 import socket
-import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from nbslim.runtime.scoring import EntryPoints
 from nbslim.runtime.server import Server, listen
 from nbslim.runtime.service import Service
 from nbslim.runtime.settings import read_settings
-from nbslim.runtime.stopping import spare_forks, stop_on_signals
+from nbslim.runtime.stopping import Stop, spare_forks, stop_on_signals
 
 LOOPBACK = "127.0.0.1"
 RESPONSE_SECONDS = 60
@@ -94,7 +93,7 @@ def exchange(entry_points: EntryPoints, requests: Requests, write: Write) -> boo
     return drained
 
 
-def _send_all(port: int, requests: Requests, write: Write, stopped: threading.Event) -> None:
+def _send_all(port: int, requests: Requests, write: Write, stopped: Stop) -> None:
     end = time.monotonic() + requests.seconds
     for number in range(requests.passes):
         for index, request in enumerate(requests.requests):

@@ -6,8 +6,13 @@ from typing import Any
 
 from nbslim.runtime.plain import is_lines
 from nbslim.runtime.strict import StrictParser
+from waitress.utilities import BadRequest  # type: ignore[import-untyped]  # waitress ships no types
 
 PATH = "/predict/batch"
+AT_ONCE = 256
+"""Lines that are answered before anything else gets its turn, and before their client gets the answers."""
+_LONGEST_FRAME = 1 << 16
+"""Bytes of a chunk's size or of what comes behind the last chunk; waitress counts these to a body's limit."""
 
 
 class Lines:
@@ -18,26 +23,34 @@ class Lines:
         self.answered = 0
         """Lines that were taken."""
         self._limit = limit
-        self._rest = b""
+        self._rest = bytearray()
 
     def append(self, data: bytes) -> None:
         """Take what arrived; of a line over the limit, keep just more than it may have."""
-        *lines, rest = (self._rest + data).split(b"\n")
-        self._rest = rest[: self._limit + 1]
-        self.complete.extend(line for line in lines if line.strip())
+        first, *lines = data.split(b"\n")
+        self._rest += first[: self._limit + 1 - len(self._rest)]
+        if lines:
+            whole = [bytes(self._rest), *lines[:-1]]
+            self._rest = bytearray(lines[-1][: self._limit + 1])
+            self.complete.extend(line for line in whole if line.strip())
 
-    def take(self, *, last: bool) -> list[bytes]:
-        """Return the lines that are complete; what has no line feed is a line, if it is the last one."""
-        lines, self.complete = self.complete, []
-        if last and self._rest.strip():
-            lines.append(self._rest)
-            self._rest = b""
+    def end(self) -> None:
+        """Take what has no line feed as a line, too: it is the last one."""
+        if self._rest.strip():
+            self.complete.append(bytes(self._rest))
+        self._rest = bytearray()
+
+    def take(self) -> list[bytes]:
+        """Return lines that are complete, AT_ONCE at most."""
+        lines = self.complete[:AT_ONCE]
+        del self.complete[:AT_ONCE]
         self.answered += len(lines)
         return lines
 
     def close(self) -> None:
         """Forget all."""
-        self.complete, self._rest = [], b""
+        self.complete = []
+        self._rest = bytearray()
 
     def __len__(self) -> int:
         return 0
@@ -67,4 +80,14 @@ class LinesParser(StrictParser):
         """Take what arrived."""
         if self.lines is not None:
             self.body_bytes_received = -len(data)  # so that waitress' limit is never reached
-        return super().received(data)
+        taken = super().received(data)
+        if self.lines is not None and self.completed:
+            self.lines.end()
+        elif self.lines is not None and self.chunked:
+            self._check_frame()
+        return taken
+
+    def _check_frame(self) -> None:
+        if len(self.body_rcv.control_line) + len(self.body_rcv.trailer) > _LONGEST_FRAME:
+            self.error = BadRequest("a chunk's size, or what comes behind the last chunk, is too long")
+            self.completed = True

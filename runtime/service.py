@@ -25,6 +25,7 @@ class Service:
         self.figures = figures
         self.entry_points: EntryPoints | None = None
         self.ready = False
+        self._retired = False
         self._reader = plain.Reader(settings)
         self._served: Served | None = None
         self._answers: AnswerFigures | None = None
@@ -59,12 +60,12 @@ class Service:
 
     def retire(self) -> None:
         """Answer as before, but be not ready any more."""
-        self.ready = False
         self._obstacle = "the service is about to stop"
+        self._retired = True
 
     def readiness(self) -> Response:
         """Return whether requests should be sent here."""
-        if self.ready:
+        if self.ready and not self._retired:
             return Response(200, JSON, b'{"status":"ready"}')
         return _not_ready(self._obstacle).response()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -9,6 +10,8 @@ import threading
 from types import FrameType
 
 STOPPING = (signal.SIGTERM, signal.SIGINT)
+GRACE = 2.0
+"""Seconds that the end of the process may take, when all is answered."""
 
 
 def end_on_signals() -> None:
@@ -17,16 +20,46 @@ def end_on_signals() -> None:
         signal.signal(number, lambda *_: sys.exit(0))
 
 
-def stop_on_signals() -> threading.Event:
-    """Return an event that is set by the first signal to stop."""
-    stopped = threading.Event()
+class Stop:
+    """What a signal asks for, and one thread waits for.
 
-    def note(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signature of a signal handler
-        stopped.set()
+    No Event: who waits for one holds its lock now and then, and a handler interrupts just that thread.
+    """
 
+    def __init__(self) -> None:
+        self._asked = False
+        self._running = threading.Lock()
+        self._running.acquire()
+
+    def ask(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signature of a signal handler
+        """Ask to stop."""
+        self._asked = True
+        with contextlib.suppress(RuntimeError):  # an earlier signal did it
+            self._running.release()
+
+    def is_set(self) -> bool:
+        """Return whether somebody asked."""
+        return self._asked
+
+    def wait(self) -> None:
+        """Wait until somebody asks; only once."""
+        self._running.acquire()
+
+
+def stop_on_signals() -> Stop:
+    """Return what the signals to stop ask for; they may have been blocked until now."""
+    stop = Stop()
     for number in STOPPING:
-        signal.signal(number, note)
-    return stopped
+        signal.signal(number, stop.ask)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
+    return stop
+
+
+def end_soon() -> None:
+    """End this process before long, even if Python waits at its end for what a predictor has started."""
+    timer = threading.Timer(GRACE, os._exit, [0])
+    timer.daemon = True
+    timer.start()
 
 
 def spare_forks() -> None:

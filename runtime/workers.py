@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import select
 import signal
@@ -11,16 +12,20 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import NoReturn
 
 from nbslim.runtime.figures import Figures
 from nbslim.runtime.metrics import RESTARTS
+from nbslim.runtime.stopping import STOPPING
 
 GRACE = 2.0
 """Seconds that a worker gets to end, beyond those for running requests, before it is killed."""
 SOON = 1.0
 """A worker that ends sooner is replaced only after a pause, which doubles each time."""
+SHORTEST_PAUSE = 0.1
 LONGEST_PAUSE = 5.0
-_WATCHED = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT)
+_WATCHED = (signal.SIGCHLD, *STOPPING)
+_log = logging.getLogger("nbslim.runtime")
 
 
 @dataclass(frozen=True)
@@ -46,13 +51,13 @@ class Workers:
         self._running: dict[int, _Worker] = {}
         self._due: dict[int, float] = {}
         """When each missing worker is to be started."""
-        self._pauses: dict[int, float] = {}
+        self._pauses = dict.fromkeys(range(count), 0.0)
         self._stopping = False
 
-    def run(self, on_ready: Callable[[], None], seconds: float) -> bool:
+    def run(self, on_ready: Callable[[], None], on_stop: Callable[[], None], seconds: float) -> bool:
         """Run until a signal asks to stop, then let the workers end; return whether all did within `seconds`.
 
-        `on_ready` is called once, when all workers are ready.
+        `on_ready` is called once, when all workers are ready; `on_stop` before the workers are asked to end.
         """
         self._ready, self._tell_ready = os.pipe()
         self._lifeline, self._alive = os.pipe()
@@ -68,8 +73,9 @@ class Workers:
                         on_ready()
                         waiting = {self._count}  # never empty again
                 if signals in came:
-                    self._stopping = bool(set(os.read(signals, 4096)) & {signal.SIGTERM, signal.SIGINT})
+                    self._stopping = not set(STOPPING).isdisjoint(os.read(signals, 4096))
                     self._reap()
+            on_stop()
             return self._end(signals, seconds + GRACE)
 
     def _start_due(self) -> None:
@@ -84,17 +90,29 @@ class Workers:
     def _fork(self, number: int) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
-        pid = os.fork()
-        if pid:
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)  # the worker unblocks them when it has handlers
+        try:
+            pid = os.fork()
+        except OSError as error:
+            pid = -1
+            self._say(f"worker {number + 1} cannot be started: {error.strerror}")
+            self._due[number] = time.monotonic() + LONGEST_PAUSE
+        if not pid:
+            self._be_worker(number)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
+        if pid > 0:
             self._running[pid] = _Worker(number, time.monotonic())
-            return
+
+    def _be_worker(self, number: int) -> NoReturn:
         code = 1
         try:
             os.close(self._alive)
             os.close(self._ready)
             _end_with(self._lifeline)
-            self._figures.own(number)
+            self._figures.own(number + 1)
             code = self._work(lambda: os.write(self._tell_ready, bytes([number])))
+        except BaseException:
+            _log.exception("worker %d failed", number + 1)
         finally:
             sys.stdout.flush()
             sys.stderr.flush()
@@ -115,12 +133,12 @@ class Workers:
 
     def _replace(self, worker: _Worker, pid: int, code: int) -> None:
         soon = time.monotonic() - worker.started < SOON
-        pause = min(self._pauses.get(worker.number, 0.05) * 2, LONGEST_PAUSE) if soon else 0.0
+        pause = min(max(self._pauses[worker.number] * 2, SHORTEST_PAUSE), LONGEST_PAUSE) if soon else 0.0
         self._pauses[worker.number] = pause
         self._due[worker.number] = time.monotonic() + pause
         self._figures.add(RESTARTS)
-        how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-        self._say(f"worker {worker.number + 1} (process {pid}) ended by {how}; another one takes its place")
+        how = f"ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
+        self._say(f"worker {worker.number + 1} (process {pid}) {how}; another one takes its place")
 
     def _end(self, signals: int, seconds: float) -> bool:
         """Ask all workers to end, and kill those that do not."""
@@ -145,14 +163,16 @@ def _watched_signals() -> Iterator[int]:
     """Yield a file descriptor from which the numbers of the signals that came are read."""
     read, write = os.pipe()
     os.set_blocking(write, False)
+    old = signal.set_wakeup_fd(
+        write, warn_on_full_buffer=False
+    )  # first: what only a handler saw would be lost
     before = {number: signal.signal(number, lambda *_: None) for number in _WATCHED}
-    old = signal.set_wakeup_fd(write, warn_on_full_buffer=False)
     try:
         yield read
     finally:
-        signal.set_wakeup_fd(old)
         for number, handler in before.items():
             signal.signal(number, handler)
+        signal.set_wakeup_fd(old)
         os.close(read)
         os.close(write)
 

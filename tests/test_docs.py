@@ -1,5 +1,6 @@
-"""What docs/analysis.md shows is what nbslim says: each of its examples is run."""
+"""What the documents show is what nbslim says: examples are run, tables are compared with the code."""
 
+import ast
 import io
 import json
 import re
@@ -10,6 +11,11 @@ import pytest
 from nbslim.analyzer import Closure, NbslimError, find_closure, read_notebook
 from nbslim.analyzer.names import is_standard
 from nbslim.packer.cli import main
+from nbslim.runtime.bundle import Bundle
+from nbslim.runtime.decode import KINDS
+from nbslim.runtime.metrics import METRICS
+from nbslim.runtime.openapi import openapi
+from nbslim.runtime.settings import variables
 from support import ROOT, run_nbslim
 
 PAGE = (ROOT / "docs/analysis.md").read_text()
@@ -132,3 +138,57 @@ def predictor(x):
     rows = re.findall(r"^\| (`[^|]+) \|", PAGE.partition("## The JSON document")[2], re.MULTILINE)
     named = [name for row in rows for name in re.findall(r"`([^`]+)`", row)]
     assert sorted(named) == sorted(set(fields(json.loads(out.getvalue()))))
+
+
+def table(section):
+    """Return the rows of the first table of a section of docs/serving.md, without its head."""
+    text = (ROOT / "docs/serving.md").read_text().partition(f"## {section}\n")[2].partition("\n## ")[0]
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines[2:]]
+
+
+def test_table_of_variables_is_that_of_the_runtime():
+    shown = [[f"`{one.name}`", f"`{one.default}`", one.about] for one in variables()]
+    assert table("Variables") == shown
+
+
+def test_table_of_metrics_is_that_of_the_runtime():
+    assert table("Metrics") == [
+        [f"`{one.name}`", one.type, f"`{one.label}`" if one.label else "", one.help] for one in METRICS
+    ]
+
+
+def kinds():
+    """Yield the kinds of problems that the runtime names, as its sources spell them."""
+    yield from KINDS
+    for path in (ROOT / "runtime").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", None) == "Problem":
+                yield from texts(node.args[1])
+            elif isinstance(node, ast.Assign) and getattr(node.targets[0], "id", None) == "_TITLES":
+                yield from (kind.value for pair in node.value.values for kind in pair.elts[:1])
+
+
+def texts(node):
+    """Yield the texts that an expression may be; the step of scoring that failed is part of one."""
+    if isinstance(node, ast.JoinedStr):
+        end = node.values[-1].value
+        yield from (f"{step}{end}" for step in ("validator", "predictor", "encoder"))
+    elif isinstance(node, ast.IfExp):
+        yield from (*texts(node.body), *texts(node.orelse))
+    elif isinstance(node, ast.Constant):
+        yield node.value
+
+
+def test_table_of_problems_names_every_type():
+    found = [f"`urn:nbslim:{kind}`" if kind else "`about:blank`" for kind in kinds()]
+    assert sorted(row[0] for row in table("Problems")) == sorted(set(found))
+
+
+def test_endpoints_are_those_of_the_openapi_document():
+
+    told = openapi(Bundle(lambda x: x, name="model", python="3.11", samples=()))["paths"]
+    documented = [
+        cell for row in table("Endpoints") for cell in re.findall(r"`(?:GET|POST) ([^`]+)`", row[0])
+    ]
+    assert sorted(documented) == sorted(told)

@@ -5,8 +5,8 @@ ARGS=pack                 the steps of packing each example
 ARGS=again                packing once more, with a changed predictor and unchanged
 ARGS=touched              what part of each image serving touches
 ARGS=start-up             start to first answer and memory, beside the same environment unslimmed
-ARGS="serving [NAME ...]" the service beside other projects': all of them take MINUTES minutes, and as long again once,
-                          to install them; nbslim and flask alone take MINUTES
+ARGS="serving [NAME ...]" the service beside other projects', with the same model; all take a quarter of an hour, and
+                          a minute more once to install them, "serving nbslim flask" takes four minutes
 ARGS="shapes [NAME ...]"  what doubling does to notebooks of other shapes
 ARGS="profile NAME"       where the time goes with 2,000 cells of one shape
 """

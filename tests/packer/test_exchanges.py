@@ -4,6 +4,7 @@ import gzip
 import http.client
 import io
 import json
+import zlib
 
 import pytest
 from nbslim.packer.exchanges import SAMPLES, VARIATIONS, exchanges
@@ -48,10 +49,19 @@ def test_every_kind_of_sample_is_sent_first_and_as_it_is(sample):
 @pytest.mark.parametrize("sample", KINDS, ids=repr)
 def test_other_forms_of_a_sample_hold_the_same_value(sample):
     forms = [one for one in exchanges([sample]) if one.about.startswith(("a sample", "an "))]
-    assert len(forms) == 7
+    assert len(forms) == 8
+    inflate = {"a sample in gzip": gzip.decompress, "a sample in deflate": zlib.decompress}
     for one in forms:
-        text = gzip.decompress(body(one)) if "gzip" in one.about else body(one)
-        assert json.loads(text.decode("utf-8-sig")) == sample
+        assert json.loads(inflate.get(one.about, bytes)(body(one)).decode("utf-8-sig")) == sample
+
+
+def test_all_samples_are_sent_as_batches_alone_and_with_a_row_that_is_strange():
+    batches = [one for one in exchanges([1, "a"]) if b" /predict/batch " in one.request]
+    assert [one.about for one in batches] == [
+        "all samples in an array", "all samples in lines", "a strange row in an array", "a strange row in lines",
+    ]  # fmt: skip
+    assert body(batches[0]) == b'[1, "a"]'
+    assert body(batches[3]) == b'1\n"a"\n[[null]]\n1\n'
 
 
 @pytest.mark.parametrize("sample", KINDS, ids=repr)

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -55,12 +55,12 @@ def _alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(name="serving")
 def _serving() -> Callable[[Path], object]:
-    """Serve a bundle in a process of its own: `with serving(bundle) as server`."""
+    """Serve a bundle in a process of its own: `with serving(bundle) as server`; `prefix` starts its command."""
 
     @contextmanager
-    def serve(folder: Path, **environ: str) -> Iterator[SimpleNamespace]:
+    def serve(folder: Path, prefix: Sequence[str] = (), **environ: str) -> Iterator[SimpleNamespace]:
         port = free_port()
-        command = [sys.executable, "-m", "nbslim.runtime", str(folder)]
+        command = [*prefix, sys.executable, "-m", "nbslim.runtime", str(folder)]
         environment = {**os.environ, "PORT": str(port), **environ}
         with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
             try:

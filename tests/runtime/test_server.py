@@ -67,6 +67,24 @@ def test_failure_does_not_end_the_server(bundle, serving, stop):
         assert "SystemExit: 3" in server.process.stderr.read()
 
 
+def test_server_ends_though_what_the_predictor_forked_goes_on(bundle, serving, stop):
+    predictor = """
+        def predictor(seconds):
+            import multiprocessing, time
+            child = multiprocessing.get_context("fork").Process(target=time.sleep, args=[seconds])
+            child.start()
+            return child.pid
+    """
+    with serving(bundle(predictor)) as server:
+        status, pid = post(server.port, "600")
+        try:
+            assert status == 200
+            assert stop(server.process) < 10
+            assert server.process.returncode == 0
+        finally:
+            os.kill(int(pid), signal.SIGKILL)
+
+
 def test_predictor_may_end_what_it_forks(bundle, serving):
     predictor = """
         def predictor(seconds):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 from collections.abc import Iterator
 
@@ -31,6 +32,10 @@ class Client(Reader):
         received = self.response()
         assert received is not None, "the connection was closed instead"
         return received
+
+    def is_stale(self) -> bool:
+        """Return whether something came that was not asked for: mostly the end."""
+        return bool(select.select([self.socket], [], [], 0)[0])
 
     def close(self) -> None:
         self.socket.close()

@@ -1,0 +1,227 @@
+"""Worker processes: replaced when they die, ended with their parent."""
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+from client import ask, client, request
+
+SLEEPY = """
+    def predictor(seconds):
+        import os, time
+        time.sleep(seconds)
+        return os.getpid()
+"""
+SEVERAL = {"NBSLIM_WORKERS": "2", "NBSLIM_STOP_TIMEOUT": "5"}
+
+
+def children(process):
+    found = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    return [int(child) for child in found]
+
+
+def state(process):
+    with contextlib.suppress(FileNotFoundError):
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    return "gone"
+
+
+def until(condition, seconds=10):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def end(process, group):
+    """Kill a server and its workers, whatever the test made of them."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGKILL)
+    process.wait()
+
+
+def test_workers_share_one_socket_and_one_count(bundle, serving):
+    with serving(bundle(SLEEPY), **SEVERAL) as server:
+        assert len(children(server.process.pid)) == 2
+        by = set()
+        asked = 0
+        while by != set(children(server.process.pid)):
+            by.add(json.loads(ask(server.port, "/predict", b"0").body))
+            asked += 1
+            assert asked < 1000
+        for number in range(10):
+            metrics = ask(server.port, "/metrics").body.decode()
+            counts = dict(re.findall(r'^nbslim_requests_total{status="(\d+)"} (\d+)$', metrics, re.MULTILINE))
+            assert counts == {"200": str(asked + number)}
+        ask(server.port, "/predict", b"[")
+        assert b'nbslim_requests_total{status="400"} 1\n' in ask(server.port, "/metrics").body
+        server.process.terminate()
+        assert server.process.wait(10) == 0
+
+
+def test_answers_are_counted_by_each_worker_for_itself(bundle, serving):
+    predictor = "predictor = lambda x: 'cat'"
+    samples = ({"input": 1, "answer": "cat"},)
+    with serving(bundle(predictor, samples), **SEVERAL) as server, contextlib.ExitStack() as stack:
+        several = [stack.enter_context(client(server.port)) for _ in range(8)]
+        for _ in range(250):
+            for one in several:
+                one.send(request("/predict", b"1"))
+            for one in several:
+                assert one.answer().body == b'"cat"'
+        metrics = ask(server.port, "/metrics").body
+        assert b'nbslim_predictions_total{value="cat"} 2000\n' in metrics
+        server.process.terminate()
+        assert server.process.wait(10) == 0
+
+
+def test_killed_worker_is_replaced_and_counted(bundle, serving):
+    with serving(bundle(SLEEPY), **SEVERAL) as server:
+        before = children(server.process.pid)
+        os.kill(before[0], signal.SIGKILL)
+        until(lambda: before[0] not in children(server.process.pid))
+        until(lambda: len(children(server.process.pid)) == 2)
+        assert before[1] in children(server.process.pid)
+        assert (
+            f"(process {before[0]}) ended by signal 9; another one takes" in server.process.stderr.readline()
+        )
+        for _ in range(10):
+            assert json.loads(ask(server.port, "/predict", b"0").body) in children(server.process.pid)
+        assert b"nbslim_worker_restarts_total 1\n" in ask(server.port, "/metrics").body
+        server.process.terminate()
+        assert server.process.wait(10) == 0
+
+
+def test_count_goes_on_where_a_killed_worker_left_it(bundle, serving):
+    with serving(bundle(SLEEPY), **SEVERAL) as server:
+        for _ in range(3):
+            for _ in range(10):
+                ask(server.port, "/predict", b"0")
+            time.sleep(0.3)  # a request is counted when its response was sent
+            for child in children(server.process.pid):
+                os.kill(child, signal.SIGKILL)
+            until(lambda: all(state(child) != "Z" for child in children(server.process.pid)))
+            until(lambda: len(children(server.process.pid)) == 2)
+        metrics = ask(server.port, "/metrics").body
+        assert b'nbslim_requests_total{status="200"} 30\n' in metrics
+        assert b"nbslim_requests_in_flight 1\n" in metrics
+        server.process.terminate()
+        assert server.process.wait(10) == 0
+
+
+def test_asked_worker_finishes_and_is_replaced(bundle, serving):
+    with serving(bundle(SLEEPY), **SEVERAL) as server, client(server.port) as one:
+        one.send(request("/predict", b"0"))
+        worker = json.loads(one.answer().body)
+        one.send(request("/predict", b"1"))
+        time.sleep(0.2)
+        os.kill(worker, signal.SIGTERM)
+        assert json.loads(one.answer().body) == worker
+        until(lambda: worker not in children(server.process.pid))
+        until(lambda: len(children(server.process.pid)) == 2)
+        server.process.terminate()
+        assert server.process.wait(10) == 0
+
+
+def test_workers_end_when_their_parent_is_killed(bundle, serving):
+    with serving(bundle(SLEEPY), **SEVERAL) as server, client(server.port) as one:
+        workers = children(server.process.pid)
+        one.send(request("/predict", b"0.5"))
+        time.sleep(0.2)
+        server.process.kill()
+        assert json.loads(one.answer().body) in workers
+        until(lambda: all(state(worker) in {"gone", "Z"} for worker in workers))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("wait", [0, 0.1])
+def test_signal_to_all_processes_at_once_ends_them_in_order(number, wait, bundle, serving):
+    with serving(bundle(SLEEPY), prefix=["setsid"], **SEVERAL) as server, client(server.port) as one:
+        workers = children(server.process.pid)
+        try:
+            one.send(request("/predict", b"0.5"))
+            time.sleep(0.2)
+            if wait:
+                os.kill(workers[1], signal.SIGKILL)  # its successor is being started
+                time.sleep(wait)
+            os.killpg(server.process.pid, number)
+            if not wait:
+                assert json.loads(one.answer().body) in workers
+            assert server.process.wait(10) == 0
+            until(lambda: all(state(worker) == "gone" for worker in workers))
+        finally:
+            end(server.process, server.process.pid)
+
+
+def test_signal_that_comes_while_workers_start_ends_all(bundle, serving):
+    folder = bundle(SLEEPY)
+    for wait in [0, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05]:
+        with serving(folder, prefix=["setsid"], **SEVERAL) as server:
+            os.kill(children(server.process.pid)[0], signal.SIGKILL)
+            time.sleep(wait)
+            server.process.terminate()
+            begin = time.monotonic()
+            try:
+                assert server.process.wait(15) == 0
+            finally:
+                end(server.process, server.process.pid)
+            assert time.monotonic() - begin < 4  # before anything is killed
+
+
+def test_workers_that_die_again_and_again_are_started_less_and_less_often(tmp_path):
+    script = """
+        import os, pathlib, signal, sys, time
+        from nbslim.runtime.figures import Figures
+        from nbslim.runtime.workers import Workers
+
+        starts = pathlib.Path(sys.argv[1])
+
+        def work(tell_ready):
+            with starts.open("a") as file:
+                file.write("x")
+            tell_ready()
+            if len(starts.read_text()) == 1:
+                time.sleep(1.2)  # the first one lives long enough to be replaced at once
+            raise LookupError("of the worker")
+
+        workers = Workers(1, work, Figures(2), lambda line: None)
+        print(workers.run(lambda: None, lambda: print("stopping"), 1), flush=True)
+    """
+    starts = tmp_path / "starts"
+    command = [sys.executable, "-c", textwrap.dedent(script), starts]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        time.sleep(4.5)
+        process.terminate()
+        said, errors = process.communicate(timeout=10)
+    assert said == "stopping\nTrue\n"
+    assert 4 <= len(starts.read_text()) <= 7
+    assert "LookupError: of the worker" in errors
+
+
+def test_orphans_of_a_predictor_leave_no_zombies_behind_process_1(bundle, serving):
+    """The first process of a container gets the children of processes that ended."""
+    predictor = """
+        def predictor(x):
+            import os, subprocess
+            subprocess.run(["sh", "-c", "sleep 0.2 & echo $!"], check=True)
+            return os.getppid()
+    """
+    unshare = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
+    if subprocess.run([*unshare, "true"], check=False, capture_output=True).returncode:
+        pytest.skip("no namespace of processes can be made here")
+    with serving(bundle(predictor), prefix=unshare, **SEVERAL) as server:
+        (first,) = children(server.process.pid)
+        for _ in range(5):
+            assert ask(server.port, "/predict", b"1").body == b"1"
+        until(lambda: len(children(first)) == 2)
+        assert all(state(child) != "Z" for child in children(first))
+        os.kill(first, signal.SIGTERM)
+        assert server.process.wait(10) == 0
