@@ -9,9 +9,10 @@ import struct
 import time
 import zlib
 from dataclasses import dataclass
+from functools import partial
 
 import pytest
-from wire import Reader, service
+from wire import Reader, service, slim_service
 
 MAX_BODY = 100_000
 REQUEST_SECONDS = 1
@@ -383,9 +384,10 @@ CASES = [*BODIES, *ENCODINGS, *LENGTHS, *CHUNKS, *HEADERS, *LINES, *SLOW, *PIPEL
 
 WAYS = {
     "alone": {},
+    "slim": {},
     "shared": {"NBSLIM_WORKERS": "2", "NBSLIM_THREADS": "2", "NBSLIM_BATCH_WINDOW_MS": "1"},
 }
-"""How the server runs: as it is by default, and with all that may make a difference."""
+"""How the server runs: as it is by default, in an image, and with all that may make a difference."""
 
 
 @pytest.fixture(scope="module", name="server", params=WAYS)
@@ -397,7 +399,9 @@ def _server(request, tmp_path_factory):
         "NBSLIM_REQUEST_TIMEOUT": str(REQUEST_SECONDS),
         "NBSLIM_IDLE_TIMEOUT": "30",
     }
-    with service(tmp_path_factory.mktemp("served"), SOURCE, **variables) as server:
+    folder = tmp_path_factory.mktemp("served")
+    serve = partial(slim_service, samples='[[1], "a", {"x": 2}]') if request.param == "slim" else service
+    with serve(folder, SOURCE, **variables) as server:
         yield server
         assert server.process.poll() is None
 
@@ -654,3 +658,11 @@ def test_log_has_the_errors_of_the_notebooks_functions_alone(server):
         assert not any(
             words in line for words in ("uncaptured python exception", "the server failed", "given up")
         ), log
+
+
+def test_image_lacks_nothing_for_it(server):
+    with server.connect() as connection:
+        connection.sendall(request(path="/metrics", method="GET", length=False))
+        figures = Reader(connection).response().body
+    assert b"# TYPE nbslim_removed_imports_total counter" in figures
+    assert b"nbslim_removed_imports_total{" not in figures
