@@ -18,8 +18,8 @@ from nbslim.packer.stage import Stage
 from nbslim.packer.target import (
     Engine,
     archive_name,
-    image_name,
     reference_of,
+    title,
     wanted_archive,
 )
 from nbslim.packer.workspace import Workspace
@@ -57,7 +57,7 @@ class Job:
     def about(self) -> About:
         """What the bundle's manifest says of the notebook."""
         notebook = self.found.notebook.path
-        return About(image_name(self.options.notebook), self.environment.python.minor, digest(notebook))
+        return About(title(self.options.notebook), self.environment.python.minor, digest(notebook))
 
     @property
     def reference(self) -> str:

@@ -26,7 +26,7 @@ from nbslim.packer.report import receipt_of
 from nbslim.packer.run import executed, put_aside
 from nbslim.packer.sizes import sizes_of
 from nbslim.packer.stage import open_stage
-from nbslim.packer.target import choose_engine, describe_engine, image_name
+from nbslim.packer.target import choose_engine, describe_engine, title
 from nbslim.packer.workspace import open_workspace
 
 Log = Callable[[str], None]
@@ -77,7 +77,7 @@ def _write(job: Job, slimmed: Slimmed) -> WrittenImage:
     image = write_archive(
         job.workspace.tree,
         LAYERS,
-        config(image_name(job.options.notebook), labels, job.options.created),
+        config(title(job.options.notebook), labels, job.options.created),
         reference=job.reference,
         output=job.archive,
         blobs=job.cache / "layers",

@@ -36,13 +36,22 @@ def describe_engine(engine: Engine) -> str:
 
 def image_name(notebook: Path) -> str:
     """Return the image's name as the notebook's file or folder gives it. Raises NotebookError where none is fit."""
-    stem = notebook.stem
-    name = notebook.absolute().parent.name if stem == "notebook" else stem
-    plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    plain = _plain(notebook)
     if not plain:
         message = f"{notebook.name}: no image name can be made of this"
-        raise NotebookError(message, hint="give one with --tag NAME")
+        raise NotebookError(message, hint="rename it, or pack it with --tag NAME")
     return plain
+
+
+def title(notebook: Path) -> str:
+    """Return what a service is called, for people; where no image can have the name, that is the file's."""
+    return _plain(notebook) or notebook.stem
+
+
+def _plain(notebook: Path) -> str:
+    stem = notebook.stem
+    name = notebook.absolute().parent.name if stem == "notebook" else stem
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 
 
 def full_reference(tag: str) -> str:

@@ -5,8 +5,12 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections import deque
+from select import PIPE_BUF
 
 _STDOUT = 1
+_LONGEST_PATH = 500
+"""Characters of a path; so a line fits into PIPE_BUF bytes, which are written at once or not at all."""
 
 
 class AccessLog:
@@ -14,9 +18,8 @@ class AccessLog:
 
     def __init__(self, *, on: bool) -> None:
         self._on = on
-        self._lines: list[str] = []
-        self._second = 0
-        self._time = ""
+        self._lines: deque[str] = deque()
+        self._time = (0, "")
 
     def note(
         self,
@@ -33,22 +36,25 @@ class AccessLog:
         if self._on:
             self._lines.append(
                 f'{{"time":"{self._now()}","request_id":"{request_id}","client":"{client}","method":"{method}",'
-                f'"path":{json.dumps(path)},"status":{status},"bytes":{length},"seconds":{seconds:.6f}}}\n'
+                f'"path":{json.dumps(path[:_LONGEST_PATH])},"status":{status},"bytes":{length},"seconds":{seconds:.6f}}}\n'
             )
 
     def flush(self) -> None:
         """Write what was noted; where nobody reads, nothing is kept."""
-        lines, self._lines = self._lines, []
+        lines = self._lines  # other threads add to it meanwhile
         try:
             while lines:
-                os.write(_STDOUT, "".join(lines[:8]).encode())
-                del lines[:8]
+                part = lines.popleft()
+                while lines and len(part) + len(lines[0]) <= PIPE_BUF:
+                    part += lines.popleft()
+                os.write(_STDOUT, part.encode())
         except OSError:
             pass
 
     def _now(self) -> str:
         now = time.time()
-        if int(now) != self._second:
-            self._second = int(now)
-            self._time = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now))
-        return f"{self._time}.{int(now * 1000) % 1000:03d}Z"
+        second, text = self._time
+        if int(now) != second:
+            text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now))
+            self._time = (int(now), text)
+        return f"{text}.{int(now * 1000) % 1000:03d}Z"

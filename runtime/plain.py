@@ -125,7 +125,7 @@ def answered_line(result: Result) -> bytes:
 def _batch_problem(bad: Sequence[tuple[int, Problem]]) -> Problem:
     status = max(problem.status for _, problem in bad)
     what = "were refused" if status < 500 else "failed"
-    detail = f"{len(bad)} of the rows {what}, the first of them row {bad[0][0]}; no row's answer is given"
+    detail = f"rows that {what}: {len(bad)}, the first of them row {bad[0][0]}; no row's answer is given"
     problem = Problem(status, "batch-refused" if status < 500 else "batch-failed", f"Rows {what}", detail)
     problem.members["rows"] = [
         {"row": row, "type": one.type, "title": one.title, "detail": one.detail} for row, one in bad

@@ -30,7 +30,7 @@ def _number(low: float, high: float, *, whole: bool = True) -> Callable[[str], f
             number = int(text) if whole else float(text)
         except ValueError:
             number = low - 1
-        if not (text.isascii() and text[:1].isdigit() and low <= number <= high):
+        if not (text.isascii() and text[:1].isdigit() and "_" not in text and low <= number <= high):
             raise ValueError(f"a {'whole ' * whole}number from {low} to {high}")
         return number
 

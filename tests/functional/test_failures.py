@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -92,6 +93,24 @@ def test_broken_notebook_gives_one_line_and_leaves_nothing(command, name, engine
     assert "Traceback" not in result.stderr
     assert result.stdout == ""
     assert left_behind(folders) == []
+
+
+def test_notebook_without_a_name_for_an_image_is_packed_with_a_tag(folders):
+    notebook = shutil.copy(ROOT / "tests/notebooks/plain.ipynb", folders / "日本.ipynb")
+    refused = run_nbslim(
+        "pack", notebook, "--engine", "oci", cwd=folders / "cwd", variables=variables(folders)
+    )
+    assert refused.returncode == 3
+    assert refused.stderr.splitlines()[-2:] == [
+        "nbslim: 日本.ipynb: no image name can be made of this",
+        "        rename it, or pack it with --tag NAME",
+    ]
+    tagged = run_nbslim(
+        "pack", notebook, "--engine", "oci", "--tag", "nihon", "--bundle", folders / "bundle",
+        cwd=folders / "cwd", variables=variables(folders),
+    )  # fmt: skip
+    assert tagged.stdout == "localhost/nihon:latest\n"
+    assert json.loads((folders / "bundle/manifest.json").read_text())["name"] == "日本"
 
 
 def test_impossible_pins_say_what_would_do():
