@@ -40,6 +40,8 @@ class Connection(HTTPChannel):  # type: ignore[misc]  # waitress ships no types
         self._begun = False
         """Whether the header of a response to JSON lines was sent."""
         self._working = False
+        self._held = False
+        """Whether the next request waits until its client has read the responses to others."""
         self._lingers = False
         self._linger_until = 0.0
         self.request: Any = None
@@ -118,6 +120,9 @@ class Connection(HTTPChannel):  # type: ignore[misc]  # waitress ships no types
                 self._flush_exception(self._flush_some)
         if self.will_close or (self.close_when_flushed and not self.total_outbufs_len):
             self._end()
+        if self._held and not self.total_outbufs_len:
+            self._held = False
+            self.server.add_task(self)
         if self.connected:
             self.server.loop.watch(self)
 
@@ -142,7 +147,9 @@ class Connection(HTTPChannel):  # type: ignore[misc]  # waitress ships no types
                 return
             del self.requests[0]
             if self.requests:
-                self.server.add_task(self)
+                self._held = self.total_outbufs_len > self.adj.send_bytes
+                if not self._held:
+                    self.server.add_task(self)
             elif self.request is not None and self.request.expect_continue and self.request.headers_finished:
                 self.send_continue()
             else:
@@ -168,7 +175,7 @@ class Connection(HTTPChannel):  # type: ignore[misc]  # waitress ships no types
                 self.handle_close()
             return
         quiet = time.time() - self.last_activity
-        if self.requests or self._working:
+        if (self.requests and not self._held) or self._working:
             self._began = now  # what comes after these is not read meanwhile
         elif self.total_outbufs_len or (self.request is not None and self.request.lines is not None):
             if quiet > settings.request_timeout:

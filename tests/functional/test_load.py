@@ -128,6 +128,8 @@ def test_killed_workers_lose_what_they_were_at_and_nothing_else(tmp_path):
         found = reports(crowds)
         workers = workers_of(server.process.pid)
         totals = counters(server.port)
+        metrics = ask(server.port, "/metrics").body
+        files = [len(list(Path(f"/proc/{worker}/fd").iterdir())) for worker in workers]
         server.process.terminate()
         assert server.process.wait(15) == 0
     assert [line for report in found for line in report["wrong"]] == []
@@ -145,6 +147,8 @@ def test_killed_workers_lose_what_they_were_at_and_nothing_else(tmp_path):
         worker for report in found for worker in report["workers"]
     }
     assert totals["nbslim_worker_restarts_total"] == len(kills) >= SECONDS // BETWEEN_KILLS - 1
+    assert b"nbslim_requests_in_flight 1\n" in metrics  # the one that asks
+    assert max(files) < 40  # the connections of all visitors are closed
     early, late = statistics.median(sizes[1:4]), statistics.median(sizes[-3:])
     assert late < early * 1.05 + 2000, sizes
     assert server.log.read_text().count("Traceback") == server.log.read_text().count("validator raised")

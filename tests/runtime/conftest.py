@@ -55,16 +55,27 @@ def _alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(name="serving")
 def _serving() -> Callable[[Path], object]:
-    """Serve a bundle in a process of its own: `with serving(bundle) as server`; `prefix` starts its command."""
+    """Serve a bundle in a process of its own: `with serving(bundle) as server`.
+
+    `prefix` starts its command; without `wait`, it may not listen yet.
+    """
 
     @contextmanager
-    def serve(folder: Path, prefix: Sequence[str] = (), **environ: str) -> Iterator[SimpleNamespace]:
+    def serve(
+        folder: Path,
+        prefix: Sequence[object] = (),
+        *,
+        python: Path | str = sys.executable,
+        wait: bool = True,
+        **environ: str,
+    ) -> Iterator[SimpleNamespace]:
         port = free_port()
-        command = [*prefix, sys.executable, "-m", "nbslim.runtime", str(folder)]
+        command = [*prefix, python, "-m", "nbslim.runtime", folder]
         environment = {**os.environ, "PORT": str(port), **environ}
         with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
             try:
-                yield SimpleNamespace(process=process, port=port, said=process.stderr.readline())
+                said = process.stderr.readline() if wait else ""
+                yield SimpleNamespace(process=process, port=port, said=said)
             finally:
                 process.kill()
 

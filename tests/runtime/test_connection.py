@@ -102,6 +102,20 @@ def test_large_responses_arrive_whole_at_a_client_that_reads_slowly(threads, bun
             assert json.loads(one.answer().body) == "x" * size
 
 
+def test_client_that_asks_on_without_reading_fills_no_memory(bundle, serving):
+    environ = {"NBSLIM_REQUEST_TIMEOUT": "2"}
+    with serving(bundle(LARGE), **environ) as server, client(server.port, receive_buffer=4096) as one:
+        one.send(request("/predict", b"3000000") * 300)
+        time.sleep(1)
+        size = Path(f"/proc/{server.process.pid}/status").read_text().partition("VmRSS:")[2].split()[0]
+        assert int(size) < 100_000
+        for _ in range(3):
+            assert len(one.answer().body) == 3_000_002
+        time.sleep(4.5)
+        with pytest.raises(AssertionError, match=r"missing|closed"):
+            [one.answer() for _ in range(297)]
+
+
 def test_client_that_reads_nothing_is_closed_in_time(bundle, serving):
     with (
         serving(bundle(LARGE), NBSLIM_REQUEST_TIMEOUT="1") as server,

@@ -1,0 +1,130 @@
+"""Whether a service is ready, as a probe finds out."""
+
+import signal
+import time
+
+import cloudpickle
+import pytest
+from client import ask, client, request
+from nbslim.runtime.readiness import is_right, trial
+from nbslim.runtime.scoring import Outcome
+
+SQUARE = "predictor = lambda x: x * x"
+SLEEPY = """
+    def predictor(seconds):
+        import time
+        time.sleep(seconds)
+        return seconds
+"""
+
+
+class Slow:
+    """Takes a while to be loaded."""
+
+    def __reduce__(self):
+        return time.sleep, (2.5,)
+
+
+@pytest.mark.parametrize(
+    ("expected", "found", "right"),
+    [
+        ({"answer": 1}, "1", True),
+        ({"answer": 1}, "1.0", False),
+        ({"answer": 1.0}, "1.000001", True),
+        ({"answer": 1.0}, "1.1", False),
+        ({"answer": [1.0, {"a": "b"}]}, '[1.0000001, {"a": "b"}]', True),
+        ({"answer": [1.0]}, "[1.0, 1.0]", False),
+        ({"answer": True}, "1", False),
+        ({"answer": None}, "null", True),
+        ({"answer": "x"}, '"y"', False),
+        ({"refused": True}, "1", False),
+    ],
+)
+def test_answer_is_right_up_to_rounding(expected, found, right):
+    assert is_right({"input": 0, **expected}, Outcome(answer=found)) is right
+
+
+def test_sample_that_is_refused_is_right_where_the_notebook_refused_it():
+    assert is_right({"input": 0, "refused": True}, Outcome(refused=True))
+    assert is_right({"input": 0, "raises": "KeyError"}, Outcome(error=KeyError("x"), step="predictor"))
+    assert not is_right({"input": 0, "raises": "KeyError"}, Outcome(error=ValueError("x"), step="predictor"))
+
+
+def test_sample_with_an_answer_is_tried_before_others():
+    refused, answered = {"input": 0, "refused": True}, {"input": 1, "answer": 2}
+    assert trial([refused, answered]) == answered
+    assert trial([refused]) == refused
+    assert trial([]) is None
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_service_that_answers_a_sample_wrong_is_alive_and_never_ready(workers, bundle, serving):
+    samples = ({"input": 2, "answer": 5},)
+    with serving(bundle(SQUARE, samples), NBSLIM_WORKERS=workers) as server:
+        assert server.said == "nbslim: not ready: the sample 2 gets {'answer': 4}, not {'answer': 5}\n"
+        for _ in range(3):
+            assert ask(server.port, "/readyz").status == 503
+            assert ask(server.port, "/healthz").status == 200
+            time.sleep(0.2)
+
+
+@pytest.mark.parametrize("samples", [(), ({"input": 2, "answer": 4},)])
+def test_service_that_answers_its_sample_right_is_ready(samples, bundle, serving):
+    with serving(bundle(SQUARE, samples)) as server:
+        assert ask(server.port, "/readyz").status == 200
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_service_is_alive_and_not_ready_while_the_model_is_loaded(workers, bundle, serving):
+    folder = bundle(cloudpickle.dumps({"predictor": abs, "slow": Slow()}))
+    with serving(folder, NBSLIM_WORKERS=workers, wait=False) as server:
+        until_alive(server.port)
+        assert ask(server.port, "/readyz").status == 503
+        answer = ask(server.port, "/predict", b"-1")
+        assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+        with client(server.port) as one:
+            while ask(server.port, "/readyz").status == 503:
+                time.sleep(0.05)
+            one.send(request("/predict", b"-1"))
+            received = one.response()  # where others serve than those that have loaded, it was closed
+            assert received is None or received.body == b"1"
+        assert ask(server.port, "/predict", b"-1").body == b"1"
+        server.process.terminate()
+        assert server.process.wait(10) == 0
+
+
+def until_alive(port):
+    for _ in range(100):
+        try:
+            assert ask(port, "/healthz").status == 200
+        except ConnectionRefusedError:
+            time.sleep(0.05)
+        else:
+            return
+    pytest.fail("nobody listens")
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_slow_sample_keeps_the_service_unready_and_lets_it_stop(workers, bundle, serving):
+    samples = ({"input": 30, "answer": 30},)
+    with serving(bundle(SLEEPY, samples), NBSLIM_WORKERS=workers, wait=False) as server:
+        until_alive(server.port)
+        while ask(server.port, "/predict", b"0").status == 503:
+            time.sleep(0.05)
+        assert ask(server.port, "/readyz").status == 503
+        begin = time.monotonic()
+        server.process.terminate()
+        assert server.process.wait(10) == 0
+        assert time.monotonic() - begin < 5
+
+
+def test_service_that_is_to_stop_goes_on_for_a_while_unready(bundle, serving):
+    with serving(bundle(SQUARE), NBSLIM_STOP_DELAY="2") as server:
+        assert ask(server.port, "/readyz").status == 200
+        begin = time.monotonic()
+        server.process.send_signal(signal.SIGTERM)
+        time.sleep(0.3)
+        assert ask(server.port, "/readyz").status == 503
+        assert ask(server.port, "/predict", b"3").body == b"9"
+        assert server.process.wait(10) == 0
+        assert 1.9 < time.monotonic() - begin < 5
