@@ -16,6 +16,9 @@ from nbslim.packer.enclosure import Enclosure, with_fixed_addresses
 from nbslim.packer.errors import BuildError
 
 _SCRIPT = Path(__file__).with_name("inside_compile.py")
+_VARIABLES = {"PYTHONHASHSEED": "0", "PYTHONNODEBUGRANGES": "1"}
+"""Up to Python 3.10 bytecode holds constant sets in the order of their hashes; from 3.11 on it also holds
+columns, which only the markers below a traceback's lines need, and which take memory as long as code is loaded."""
 
 
 def place_bytecode(
@@ -57,7 +60,7 @@ def _move_beside(compiled: Path, version: str) -> None:
 
 
 def _key(tree: Path, source: str, version: str) -> str:
-    digest = hashlib.sha256(f"{version}\0{source}\0".encode())
+    digest = hashlib.sha256(f"{version}\0{_VARIABLES}\0{source}\0".encode())
     digest.update((tree / source).read_bytes())
     return digest.hexdigest()
 
@@ -88,9 +91,9 @@ def _compile(draft: Enclosure, sources: Sequence[str]) -> None:
 def _compile_part(draft: Enclosure, sources: Sequence[str]) -> None:
     if not sources:
         return
-    # Up to Python 3.10 bytecode holds constant sets in the order of their hashes; -I would ignore the seed.
+    # -I would ignore the variables.
     command, environment = draft.command(
-        ["-s", "-S", "-B", "-c", _SCRIPT.read_text()], environment={"PYTHONHASHSEED": "0"}, writable=True
+        ["-s", "-S", "-B", "-c", _SCRIPT.read_text()], environment=_VARIABLES, writable=True
     )
     pairs = json.dumps([(draft.path(f"/{path}"), f"/{path}") for path in sources])
     result = subprocess.run(

@@ -6,9 +6,11 @@ import re
 from typing import Any
 
 from waitress.parser import HTTPRequestParser, ParsingError  # type: ignore[import-untyped]  # no types
-from waitress.utilities import Error  # type: ignore[import-untyped]
+from waitress.utilities import BadRequest, Error  # type: ignore[import-untyped]
 
 _CODINGS = re.compile(rb"^transfer-encoding:([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
+_TLS = b"\x16"
+"""The first byte of a handshake, which would be waited on for a header's end."""
 
 
 class VersionNotSupported(Error):  # type: ignore[misc]  # noqa: N818 - as waitress calls its others
@@ -23,6 +25,9 @@ class StrictParser(HTTPRequestParser):  # type: ignore[misc]
 
     def received(self, data: bytes) -> Any:
         """Take what arrived; nobody is asked for the body of a request that is refused."""
+        if self.body_rcv is None and not self.header_plus and data[:1] == _TLS:
+            self.error, self.completed = BadRequest("this is TLS, and HTTP without it is spoken here"), True
+            return len(data)
         taken = super().received(data)
         if self.error is not None:
             self.expect_continue = False

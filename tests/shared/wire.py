@@ -7,16 +7,17 @@ import re
 import socket
 import subprocess
 import sys
+import textwrap
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from bundles import functions, write_bundle
-from support import free_port
+from support import CACHE, NBSLIM, free_port, run_nbslim
 
-SECONDS = 10
+SECONDS = 20
 _HEAD = re.compile(rb"HTTP/1\.1 ([1-5]\d\d) [^\r\n]+\r\n((?:[!#$%&'*+.^_`|~0-9A-Za-z-]+: [^\r\n]*\r\n)*)\r\n")
 
 
@@ -44,10 +45,32 @@ class Service:
 def service(folder: Path, source: str, **environ: str) -> Iterator[Service]:
     """Serve the functions of `source` as users serve a bundle."""
     bundle = write_bundle(folder / "bundle", functions(source))
+    with _started([sys.executable, "-m", "nbslim.runtime", str(bundle)], folder, environ) as started:
+        yield started
+
+
+@contextmanager
+def slim_service(folder: Path, source: str, samples: str, **environ: str) -> Iterator[Service]:
+    """Serve the functions of `source` from the image that a notebook with them becomes."""
+    notebook, archive = folder / "notebook.py", folder / "image.oci.tar"
+    notebook.write_text(f"requirements = []\n{textwrap.dedent(source)}\nsamples = {samples}\n")
+    packed = run_nbslim("pack", notebook, "--engine", "oci", "--output", archive)
+    assert packed.returncode == 0, packed.stderr
+    with _started([str(NBSLIM), "serve", str(archive)], folder, environ) as started:
+        yield started
+
+
+@contextmanager
+def _started(command: list[str], folder: Path, environ: Mapping[str, str]) -> Iterator[Service]:
     log = folder / "log"
     port = free_port()
-    command = [sys.executable, "-m", "nbslim.runtime", str(bundle)]
-    variables = {**os.environ, "PORT": str(port), "NBSLIM_ACCESS_LOG": "off", **environ}
+    variables = {
+        **os.environ,
+        "NBSLIM_CACHE": str(CACHE),
+        "NBSLIM_ACCESS_LOG": "off",
+        **environ,
+        "PORT": str(port),
+    }
     with (
         log.open("wb") as file,
         subprocess.Popen(command, env=variables, stdout=file, stderr=file) as process,
@@ -56,7 +79,7 @@ def service(folder: Path, source: str, **environ: str) -> Iterator[Service]:
             _wait_for(log, b" listens on ", process)
             yield Service(process, port, log)
         finally:
-            process.kill()
+            process.terminate()
 
 
 def _wait_for(log: Path, words: bytes, process: subprocess.Popen[bytes]) -> None:
