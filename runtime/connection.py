@@ -73,14 +73,14 @@ class Connection(HTTPChannel):  # type: ignore[misc]  # waitress ships no types
         """Read what came; after the last response, throw it away."""
         if self._linger_until:
             self.recv(self.adj.recv_bytes)  # closes at the end
-        elif not self.readable():
+        elif self.requests or self._working or self.total_outbufs_len:
             self.settle()  # what came is not answered yet; its client may have no more to send, and wait
         else:
             if self.request is None:
                 self._began = time.monotonic()
             super().handle_read()
-            if not self.requests:
-                self._go_on_with_lines()
+            if self.request is not None and not self.requests:
+                self._go_on_with(self.request)
 
     def handle_write(self) -> None:
         """Send more of what waits to be sent."""
@@ -128,7 +128,7 @@ class Connection(HTTPChannel):  # type: ignore[misc]  # waitress ships no types
 
     def respond(self, request: Any, response: Response, *, close: bool = False) -> None:
         """Send the whole response to `request`, the oldest one, and be done with it."""
-        close = close or request.connection_close or self._drained
+        close = close or request.connection_close or (self.server.draining and self._last)
         keeps = not close and request.version == "1.0"
         head = self.server.head(response, request, "close" if close else "keep-alive" if keeps else "")
         self._write(head if request.command == "HEAD" else head + response.body)
@@ -150,22 +150,21 @@ class Connection(HTTPChannel):  # type: ignore[misc]  # waitress ships no types
                 self._held = self.total_outbufs_len > self.adj.send_bytes
                 if not self._held:
                     self.server.add_task(self)
-            elif self.request is not None and self.request.expect_continue and self.request.headers_finished:
-                self.send_continue()
-            else:
-                self._go_on_with_lines()
+            elif self.request is not None:
+                self._go_on_with(self.request)
 
-    def _go_on_with_lines(self) -> None:
-        """Answer those lines that are there of a request that is still to arrive whole."""
-        request = self.request
-        if request is not None and request.lines is not None and request.lines.complete:
+    def _go_on_with(self, request: Any) -> None:
+        """Do for a request that is still to arrive whole what had to wait for its turn."""
+        if request.expect_continue and request.headers_finished:
+            self.send_continue()
+        if request.lines is not None and request.lines.complete:
             self._working = True
             self.server.loop.add(self)
 
     @property
-    def _drained(self) -> bool:
-        """Whether the server stops, and the current request is the last one that came before."""
-        return self.server.draining and len(self.requests) < 2 and self.request is None
+    def _last(self) -> bool:
+        """Whether nothing came behind the current request."""
+        return len(self.requests) < 2 and self.request is None
 
     def tick(self, now: float) -> None:
         """Close, or answer with a problem, what took longer than it may; `now` is by `time.monotonic`."""
@@ -203,7 +202,7 @@ class Connection(HTTPChannel):  # type: ignore[misc]  # waitress ships no types
         lines = request.lines.take()
         ends = bool(self.requests) and not request.lines.complete
         chunked = request.version == "1.1"
-        close = request.connection_close or self._drained or not chunked
+        close = request.connection_close or (self.server.draining and self._last) or not chunked
         if not self._begun:
             self._begun = True
             framing = "Transfer-Encoding: chunked\r\n" if chunked else ""
@@ -225,7 +224,7 @@ class Connection(HTTPChannel):  # type: ignore[misc]  # waitress ships no types
     def _run(self, task: Any, request: Any) -> None:
         """Answer by the WSGI application."""
         task.response_headers.append(("X-Request-ID", self.server.identify(request)))
-        if self._drained:
+        if self.server.draining and self._last:
             request.headers["CONNECTION"] = "close"
         try:
             task.service()
@@ -238,7 +237,7 @@ class Connection(HTTPChannel):  # type: ignore[misc]  # waitress ships no types
                 self.respond(request, problem.response(), close=True)
                 return
             task.close_on_finish = True
-        close = task.close_on_finish or self._drained
+        close = task.close_on_finish or (self.server.draining and self._last)
         self.finish(request, int(task.status[:3]), task.content_bytes_written, close=close)
 
     def _write(self, data: bytes) -> None:
