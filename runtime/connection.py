@@ -64,6 +64,7 @@ class Connection(HTTPChannel):  # type: ignore[misc]  # waitress ships no types
         if self._fileno is not None:
             self.server.loop.forget(self._fileno)
         super().del_channel(map)
+        self.server.note_connections()
 
     def readable(self) -> bool:
         """Return whether more may be read: not while what came is being answered."""

@@ -24,8 +24,8 @@ Key = tuple[str, str]
 class Figures:
     """Named numbers of each process; a process only ever writes its own, so that nobody waits for anybody.
 
-    The first record of a process holds how many there are. A number is written as one word of memory: who reads it
-    meanwhile, or after the process was killed, finds the old one or the new one.
+    The first record of a process holds how many there are, and how many connections the process has. A number is
+    written as one word of memory: who reads it meanwhile, or after the process was killed, finds the old one or the new one.
     """
 
     def __init__(self, processes: int) -> None:
@@ -58,6 +58,17 @@ class Figures:
     def set(self, name: str, value: float, label: str = "") -> None:
         """Set a number of this process."""
         self._floats[self.place(name, label)] = value
+
+    def note_connections(self, count: int) -> None:
+        """Note how many connections this process has."""
+        self._floats[self._first * _FLOATS + 1] = count
+
+    def is_ahead(self) -> bool:
+        """Return whether another of the forked processes has fewer connections than this one, by more than one."""
+        if not self._first:
+            return False
+        counts = [self._floats[process * _RECORDS * _FLOATS + 1] for process in range(1, self._processes)]
+        return self._floats[self._first * _FLOATS + 1] > min(counts) + 1
 
     def collect(self) -> Mapping[Key, tuple[float, ...]]:
         """Return the numbers of all processes, by metric and label."""

@@ -30,6 +30,8 @@ QUIET_SECONDS = 0.2
 """How long nothing comes before a server that stops takes it that nothing was under way."""
 IN_MEMORY = 1 << 30
 """waitress writes larger bodies to temporary files, and an image may have no folder that can be written."""
+YIELD_SECONDS = 0.001
+"""How long a process with more connections than others leaves the next one to these."""
 _log = logging.getLogger("nbslim.runtime")
 _GIVEN_ID = re.compile(r"[\w.:/+=@-]{1,128}", re.ASCII)
 
@@ -65,6 +67,7 @@ class Server(TcpWSGIServer):  # type: ignore[misc]  # waitress ships no types
         self._heads: dict[tuple[int, str], bytes] = {}
         self._date = (0, "")
         self._full = False
+        self._yielded = 0.0
         self.loop.before_waiting = self._log.flush
         if settings.batch_window:
             gatherer = Gatherer(service)
@@ -86,6 +89,7 @@ class Server(TcpWSGIServer):  # type: ignore[misc]  # waitress ships no types
             application, self.loop.map, _sock=listener, dispatcher=self, adj=adjustments, sockinfo=kind,
             bind_socket=False,
         )  # fmt: skip
+        self.note_connections()  # none: a killed predecessor had some
         self.loop.watch(self)
 
     def add_task(self, connection: Connection) -> None:
@@ -113,8 +117,24 @@ class Server(TcpWSGIServer):  # type: ignore[misc]  # waitress ships no types
 
     def handle_accept(self) -> None:
         """Accept a connection, if there is one: another process may have taken it."""
-        super().handle_accept()
-        self.loop.watch(self)
+        if not self._lets_others():
+            super().handle_accept()
+            self.note_connections()
+            self.loop.watch(self)
+
+    def note_connections(self) -> None:
+        """Note that there are more connections, or fewer."""
+        self.service.figures.note_connections(len(self.active_channels))
+
+    def _lets_others(self) -> bool:
+        """Return whether a process with fewer connections is to accept the next one; not for long, it may be busy."""
+        if not self.service.figures.is_ahead():
+            return False
+        now = time.monotonic()
+        if now - self._yielded > 10 * YIELD_SECONDS:
+            self._yielded = now
+        os.sched_yield()
+        return now - self._yielded < YIELD_SECONDS
 
     def pull_trigger(self) -> None:
         """Do nothing: whoever writes settles the connection afterwards."""
@@ -177,7 +197,7 @@ class Server(TcpWSGIServer):  # type: ignore[misc]  # waitress ships no types
         for _ in range(BACKLOG + 1):
             if self._full or not waiting.poll(0):
                 break
-            self.handle_accept()
+            super().handle_accept()
         self.draining = True
         self.loop.forget(self._fileno)
         wasyncore.dispatcher.close(self)

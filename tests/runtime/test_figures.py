@@ -40,3 +40,24 @@ def test_what_has_no_room_is_counted_together(labels):
     assert found["a", OTHERS][0] > 0
     figures.add("b", "still has room")
     assert figures.collect()["b", "still has room"] == (1.0,)
+
+
+def test_forked_process_is_ahead_if_another_has_fewer_connections():
+    figures = Figures(3)
+    assert not figures.is_ahead()
+    figures.own(1)
+    for count, ahead in ((0, False), (1, False), (2, True)):
+        figures.note_connections(count)
+        assert figures.is_ahead() is ahead
+    figures.own(2)
+    assert not figures.is_ahead()
+    figures.note_connections(1)
+    figures.own(1)
+    assert not figures.is_ahead()
+
+
+def test_process_that_serves_alone_is_never_ahead():
+    figures = Figures(2)
+    figures.note_connections(1000)
+    assert not figures.is_ahead()
+    assert figures.collect() == {}

@@ -67,6 +67,15 @@ def test_workers_share_one_socket_and_one_count(bundle, serving):
         assert server.process.wait(10) == 0
 
 
+def test_workers_get_about_as_many_connections_each(bundle, serving):
+    with serving(bundle(SLEEPY), **SEVERAL) as server, contextlib.ExitStack() as stack:
+        several = [stack.enter_context(client(server.port)) for _ in range(40)]
+        for one in several:
+            one.send(request("/predict", b"0"))
+        by = [json.loads(one.answer().body) for one in several]
+        assert min(by.count(worker) for worker in children(server.process.pid)) >= 10
+
+
 def test_answers_are_counted_by_each_worker_for_itself(bundle, serving):
     predictor = "predictor = lambda x: 'cat'"
     samples = ({"input": 1, "answer": "cat"},)
