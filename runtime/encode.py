@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from pathlib import PurePath
 from typing import Any
 
+_INTEGERS: set[type] = set()
+"""The types of integers of numpy's that were seen."""
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
@@ -23,11 +25,10 @@ class EncodeError(Exception):
 
 def encode(value: object) -> str:
     """Return `value` as compact JSON text that can be encoded as UTF-8, or raise EncodeError."""
+    if type(value) in _INTEGERS:  # what most models answer
+        return int.__repr__(value.tolist())  # type: ignore[attr-defined]  # that is how they came there
     try:
-        made = plain(value)
-        if type(made) is int:  # what most models answer
-            return int.__repr__(made)
-        text = _ENCODER.encode(made)
+        text = _ENCODER.encode(plain(value))
     except RecursionError:
         raise EncodeError(f"a value of type {_name(value)} is nested too deeply or holds itself") from None
     # A lone surrogate has no UTF-8; its backslash form is JSON's own escape.
@@ -153,11 +154,17 @@ def _array(value: object, tolist: Callable[[], object]) -> object:
     if cast and hasattr(value, "tobytes"):
         return plain(value.astype(cast).tolist())  # type: ignore[attr-defined]  # known by its shape alone
     items = tolist()
-    if type(items) in {int, str, bool}:
-        return items
+    if type(items) is int and _is_integer(value):
+        _INTEGERS.add(type(value))
     if type(items) is type(value):
         raise EncodeError(f"a value of type {_name(value)} cannot be written as JSON")
     return plain(items)
+
+
+def _is_integer(value: object) -> bool:
+    """Return whether a value is an integer of numpy's; an array, which has a length, could be of any other type."""
+    kind = getattr(getattr(value, "dtype", None), "kind", "")
+    return kind in {"i", "u"} and not hasattr(value, "__len__")
 
 
 def _cast(dtype: str) -> str | None:

@@ -94,10 +94,10 @@ class Histogram:
         self._places = [figures.place(name, str(bound)) for bound in (*bounds, "+Inf")]
         self._sum = figures.place(name, "sum")
 
-    def observe(self, value: float) -> None:
-        """Count a number."""
-        self._figures.add_at(self._places[bisect.bisect_left(self._bounds, value)], 1)
-        self._figures.add_at(self._sum, value)
+    def observe(self, value: float, times: int = 1) -> None:
+        """Count a number that came so many times."""
+        self._figures.add_at(self._places[bisect.bisect_left(self._bounds, value)], times)
+        self._figures.add_at(self._sum, value * times)
 
 
 class RequestFigures:
@@ -137,16 +137,16 @@ class AnswerFigures:
         floats = [float(one) for one in known if isinstance(one, float)]
         self._histogram = Histogram(figures, VALUES, bounds(floats)) if floats else None
 
-    def count(self, answer: str) -> None:
-        """Count an answer, as JSON text."""
+    def count(self, answer: str, times: int = 1) -> None:
+        """Count an answer, as JSON text, that was given so many times."""
         if answer[0] in "[{":
             return
         if self._histogram is not None:
             if answer[0] in "-0123456789":
-                self._histogram.observe(float(answer))
+                self._histogram.observe(float(answer), times)
             return
         place = self._classes.get(answer)
-        self._figures.add_at(self._place(answer) if place is None else place, 1)
+        self._figures.add_at(self._place(answer) if place is None else place, times)
 
     def _place(self, answer: str) -> int:
         if len(self._classes) >= _CLASSES:

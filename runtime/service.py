@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -28,7 +29,7 @@ class Service:
         self._retired = False
         self._reader = plain.Reader(settings)
         self._served: Served | None = None
-        self._answers: AnswerFigures | None = None
+        self._answers = AnswerFigures(figures, [])
         self._trial: Mapping[str, Any] | None = None
         self._obstacle = "the model is being loaded; try again soon"
 
@@ -115,11 +116,10 @@ class Service:
     def _score(self, served: Served, sample: object) -> Outcome:
         try:
             outcome = served(sample)
-        except (
-            KeyboardInterrupt
-        ) as error:  # the notebook's own: a signal stops the main thread, which is another one
+        except KeyboardInterrupt as error:  # the notebook's own: a signal stops the main thread, no other
             outcome = Outcome(error=error, step="predictor")
-        self._count(outcome)
+        if outcome.answer is not None:
+            self._answers.count(outcome.answer)
         return outcome
 
     def _scored(self, read: Iterable[object]) -> list[Outcome | Problem]:
@@ -137,13 +137,10 @@ class Service:
             outcomes = served.score_all(samples)
         except KeyboardInterrupt:
             return [self._score(served, sample) for sample in samples]
-        for outcome in outcomes:
-            self._count(outcome)
+        answers = [outcome.answer for outcome in outcomes if outcome.answer is not None]
+        for answer, times in Counter(answers).items():
+            self._answers.count(answer, times)
         return outcomes
-
-    def _count(self, outcome: Outcome) -> None:
-        if outcome.answer is not None and self._answers is not None:
-            self._answers.count(outcome.answer)
 
 
 def _not_ready(obstacle: str) -> Problem:

@@ -15,6 +15,7 @@ from pathlib import Path
 from ask import Ask
 from containers import Started
 from nbslim.packer.environments import make_environment
+from nbslim.packer.own import place_own_runtime
 from nbslim.packer.pythons import find_python
 from support import CACHE, Packed, free_port
 
@@ -61,6 +62,7 @@ def install(peer: Peer, image: Packed, folder: Path) -> Installed:
     shutil.copytree(_HANDLERS / peer.name, folder)
     shutil.copy(_HANDLERS / "model.py", folder)
     shutil.copytree(image.archive.parent / "bundle", folder / "bundle")
+    place_own_runtime(folder)  # the pickle names pieces of it
     pins = [f"{kept['name']}=={kept['version']}" for kept in image.receipt["distributions"]]
     wanted = [*(folder / "requirements.txt").read_text().split(), *pins]
     python = find_python(image.receipt["python"].rpartition(".")[0])
