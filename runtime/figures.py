@@ -25,7 +25,8 @@ class Figures:
     """Named numbers of each process; a process only ever writes its own, so that nobody waits for anybody.
 
     The first record of a process holds how many there are, and how many connections the process has. A number is
-    written as one word of memory: who reads it meanwhile, or after the process was killed, finds the old one or the new one.
+    written as one word of memory: who reads it meanwhile, or after the process was killed, finds the old one or the
+    new one.
     """
 
     def __init__(self, processes: int) -> None:
