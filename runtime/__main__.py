@@ -99,13 +99,13 @@ def _alone(service: Service, listener: socket.socket, load: Callable[[], Bundle]
 def _shared(service: Service, listener: socket.socket, load: Callable[[], Bundle]) -> int:
     """Serve in several processes, forked when the model is loaded."""
     from nbslim.runtime.app import create_app  # noqa: PLC0415
-    from nbslim.runtime.server import Server  # noqa: PLC0415
+    from nbslim.runtime.server import HANDOVER_SECONDS, Server  # noqa: PLC0415
     from nbslim.runtime.workers import Workers  # noqa: PLC0415
 
     meanwhile = Server(service, create_app(service), listener.dup())
     meanwhile.loop.start()
     bundle = load()
-    meanwhile.stop(service.settings.stop_timeout)
+    meanwhile.stop(service.settings.stop_timeout, HANDOVER_SECONDS)
 
     def work(tell_ready: Callable[[], object]) -> int:
         # Only here is anything scored: threads that a library starts for that would be missing after a fork.

@@ -27,7 +27,8 @@ from waitress.utilities import build_http_date  # type: ignore[import-untyped]
 
 BACKLOG = 1024
 QUIET_SECONDS = 0.2
-"""How long nothing comes before a server that stops takes it that nothing was under way."""
+HANDOVER_SECONDS = 0.01
+"""How long nothing comes before a server that stops, or hands over, takes it that nothing was under way."""
 IN_MEMORY = 1 << 30
 """waitress writes larger bodies to temporary files, and an image may have no folder that can be written."""
 YIELD_SECONDS = 0.001
@@ -186,7 +187,7 @@ class Server(TcpWSGIServer):  # type: ignore[misc]  # waitress ships no types
             seconds=seconds,
         )
 
-    def drain(self) -> None:
+    def drain(self, quiet: float) -> None:
         """Stop listening, finish what was accepted, and end the loop; only the leader calls this.
 
         What the kernel has accepted is accepted first: closing the socket would reset it.
@@ -201,14 +202,17 @@ class Server(TcpWSGIServer):  # type: ignore[misc]  # waitress ships no types
         self.draining = True
         self.loop.forget(self._fileno)
         wasyncore.dispatcher.close(self)
-        self.loop.longest_wait = QUIET_SECONDS
+        self.loop.longest_wait = quiet
         self.loop.when_idle = self._end_if_quiet
         if not self.active_channels:
             self.loop.end()
 
-    def stop(self, seconds: float) -> bool:
-        """Finish what was accepted; return whether it took at most `seconds`. No thread of the loop may call this."""
-        self.loop.call(self.drain)
+    def stop(self, seconds: float, quiet: float = QUIET_SECONDS) -> bool:
+        """Finish what was accepted; return whether it took at most `seconds`. No thread of the loop may call this.
+
+        When nothing came for `quiet` seconds, nothing is taken to be under way.
+        """
+        self.loop.call(lambda: self.drain(quiet))
         if not self.loop.join(seconds):
             return False
         self._log.flush()
