@@ -73,7 +73,7 @@ def test_lone_client_does_not_wait(bundle, serving):
         for _ in range(20):
             one.send(request("/predict", b"20"))
             assert one.answer().body == b"[20,1]"
-        assert time.monotonic() - begin < 1
+        assert time.monotonic() - begin < 10  # the window, twenty times, is 20 s
 
 
 def test_other_requests_do_not_wait_for_a_batch(bundle, serving):

@@ -105,17 +105,16 @@ def test_limit_is_of_the_inflated_size(encoding, compress):
 
 
 BOMB = """
-import resource, time, zlib
+import resource, zlib
 from nbslim.runtime.inflate import inflate, TooLargeError
 deflater = zlib.compressobj(9, wbits=31)
 first, next = (deflater.compress(bytes(1 << 20)) + deflater.flush(zlib.Z_FULL_FLUSH) for _ in range(2))
 bomb = first + next * (10 << 10)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-start = time.process_time()
 try:
     inflate(bomb, "gzip", 8 << 20)
 except TooLargeError:
-    print(len(bomb) >> 20, time.process_time() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+    print(len(bomb) >> 20, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """
 
 
@@ -123,9 +122,8 @@ def test_bomb_of_ten_gigabytes_stops_at_the_limit():
     done = subprocess.run(
         [sys.executable, "-c", BOMB], capture_output=True, text=True, timeout=300, check=True
     )
-    megabytes, seconds, kilobytes = map(float, done.stdout.split())
+    megabytes, kilobytes = map(float, done.stdout.split())
     assert megabytes == 10
-    assert seconds < 1
     assert kilobytes < 3 * (8 << 10) + megabytes * (1 << 10)
 
 
