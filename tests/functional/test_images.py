@@ -165,7 +165,8 @@ def test_packages_level_is_as_large_as_the_ladder_says(packed, nbslim, tmp_path,
     whole = json.loads(result.stdout)
     said = packed(ROOT / f"fixtures/{name}", "oci").receipt["sizes"]["packages"]
     assert whole["level"] == "packages"
-    assert whole["sizes"]["image"] == pytest.approx(said, rel=0.01)
+    # The ladder counts the environment's bytecode, which knows columns, too.
+    assert 0.97 * said < whole["sizes"]["image"] <= 1.001 * said
 
 
 def test_sizes_are_those_of_the_files(image):
