@@ -7,7 +7,6 @@ import errno
 import json
 import os
 import platform
-import re
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +18,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from nbslim.analyzer import Analysis, NbslimError, to_json, to_requirements, to_text
+from nbslim.packer.arguments import days, kind, port, reference, seconds, variable
 from nbslim.packer.buildah import ISOLATIONS
 from nbslim.packer.environments import cache_folder
 from nbslim.packer.errors import BuildError
@@ -33,9 +33,6 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 UNREAD = 141
 _NOTEBOOKS = {".ipynb", ".py"}
-_REFERENCE = re.compile(
-    r"[a-z0-9]+([._/-]+[a-z0-9]+)*(:[0-9]+/[a-z0-9._/-]+)?(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?"
-)
 
 
 def entry() -> NoReturn:
@@ -161,7 +158,7 @@ def _add_pack(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         "pack", help="run the notebook and write an image that serves its predictor"
     )
     command.add_argument("notebook", type=Path)
-    command.add_argument("--tag", type=_reference, metavar="NAME[:TAG]", help="default: the notebook's name")
+    command.add_argument("--tag", type=reference, metavar="NAME[:TAG]", help="default: the notebook's name")
     _add_goal(command)
     command.add_argument(
         "--output", type=Path, metavar="FILE", help="the OCI archive; default: NAME.oci.tar (oci)"
@@ -203,7 +200,7 @@ def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )  # fmt: skip
     command.add_argument("source", type=Path, metavar="NOTEBOOK_OR_BUNDLE_OR_ARCHIVE")
     # A text, so that only serve reads it: to other commands PORT is somebody else's variable.
-    command.add_argument("--port", type=_port, default=os.environ.get("PORT") or "8080")
+    command.add_argument("--port", type=port, default=os.environ.get("PORT") or "8080")
     _add_run(command.add_argument_group("of a notebook"))
     command.set_defaults(run=_serve, parser=command)
 
@@ -216,10 +213,10 @@ def _add_cache(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "clear", help="remove what nbslim keeps, but for what a running pack uses"
     )
     clear.add_argument(
-        "kinds", nargs="*", type=_kind, metavar="KIND", help=f"{', '.join(KINDS)}; default: all"
+        "kinds", nargs="*", type=kind, metavar="KIND", help=f"{', '.join(KINDS)}; default: all"
     )
     clear.add_argument(
-        "--older-than", type=_days, default=0, metavar="DAYS", help="only what was not used for so long"
+        "--older-than", type=days, default=0, metavar="DAYS", help="only what was not used for so long"
     )
     clear.add_argument("--json", action="store_true")
     clear.set_defaults(run=_clear_cache)
@@ -248,50 +245,13 @@ def _add_python(command: argparse._ActionsContainer) -> None:
 
 def _add_settings(command: argparse._ActionsContainer) -> None:
     command.add_argument(
-        "-e", dest="variables", action="append", default=[], type=_variable, metavar="NAME[=VALUE]",
+        "-e", dest="variables", action="append", default=[], type=variable, metavar="NAME[=VALUE]",
         help="an environment variable for the cells; it never reaches the image",
     )  # fmt: skip
     command.add_argument(
-        "--timeout", type=_seconds, metavar="SECONDS", help="for each cell; default: no limit"
+        "--timeout", type=seconds, metavar="SECONDS", help="for each cell; default: no limit"
     )
     command.add_argument("--no-network", action="store_true", help="run the cells without a network")
-
-
-def _reference(text: str) -> str:
-    if not _REFERENCE.fullmatch(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is not NAME[:TAG] in lower case, such as kmeans:1")
-    return text
-
-
-def _variable(text: str) -> tuple[str, str]:
-    name, given, value = text.partition("=")
-    if not given and name not in os.environ:
-        raise argparse.ArgumentTypeError(f"{name} is not set here, and no value is given (-e {name}=VALUE)")
-    return name, value if given else os.environ[name]
-
-
-def _seconds(text: str) -> int:
-    if not text.isdigit() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of seconds above 0")
-    return int(text)
-
-
-def _kind(text: str) -> str:
-    if text not in KINDS:
-        raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(KINDS)}")
-    return text
-
-
-def _days(text: str) -> int:
-    if not (text.isascii() and text.isdigit()):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of days")
-    return int(text)
-
-
-def _port(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 0 < int(text) < 65536):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a port: a number from 1 to 65535")
-    return int(text)
 
 
 def _analyze(options: argparse.Namespace, out: TextIO, err: TextIO) -> None:

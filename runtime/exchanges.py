@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from nbslim.runtime import memory, pools, workers  # noqa: F401 - serving may need them, and so a replay reaches them
+from nbslim.runtime import memory, pools, serving, workers  # noqa: F401 - serving may need them, and so a replay reaches them
 from nbslim.runtime.app import create_app
 from nbslim.runtime.figures import Figures
 from nbslim.runtime.scoring import EntryPoints

@@ -31,12 +31,15 @@ def is_lines(content_type: str) -> bool:
 
 
 class Reader:
-    """Reads samples from bodies, within the settings' limits; raises Problem where a body is none."""
+    """Reads samples from bodies, within the settings' limits; raises Problem where a body is none.
+
+    Where there is a schema, samples must fit it.
+    """
 
     def __init__(self, settings: Settings, schema: Mapping[str, object] | None = None) -> None:
         self._decoder = Decoder(max_depth=settings.max_depth, nan=settings.nan)
         self._limit = settings.max_body
-        self._schema = schema if settings.like_samples else None
+        self._schema = schema
 
     def sample(self, body: bytes, encoding: str = "") -> object:
         """Return the sample that `body` is, compressed as `encoding` (Content-Encoding) says."""
@@ -58,7 +61,7 @@ class Reader:
     def line(self, line: bytes) -> object:
         """Return the sample on a line of JSON lines, which has the limit of a body."""
         if len(line) > self._limit:
-            raise too_large(f"a line may have {self._limit} bytes at most")
+            raise _too_large(f"a line may have {self._limit} bytes at most")
         return self.sample(line)
 
     def lines(self, body: bytes, encoding: str = "") -> list[bytes]:
@@ -80,7 +83,7 @@ class Reader:
                 415, "unsupported-encoding", title, str(error), {"Accept-Encoding": ACCEPTED}
             ) from None
         except TooLargeError as error:
-            raise too_large(str(error)) from None
+            raise _too_large(str(error)) from None
         except DecodeError as error:
             raise _unreadable(error) from None
 
@@ -90,8 +93,7 @@ class Reader:
         return Problem(400, "unlike-samples", title, found) if found else None
 
 
-def too_large(detail: str) -> Problem:
-    """Return the problem of a body over the limit."""
+def _too_large(detail: str) -> Problem:
     return Problem(413, "too-large", "The body is too large", detail)
 
 

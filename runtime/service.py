@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from nbslim.runtime import plain
@@ -32,11 +32,6 @@ class Service:
         self._answers = AnswerFigures(figures, [])
         self._trial: Mapping[str, Any] | None = None
         self._obstacle = "the model is being loaded; try again soon"
-
-    @property
-    def name(self) -> str:
-        """The name of what is served."""
-        return getattr(self.entry_points, "name", "the service")
 
     def serve(self, entry_points: EntryPoints) -> None:
         """Answer with `entry_points` from now on."""
@@ -122,9 +117,8 @@ class Service:
             self._answers.count(outcome.answer)
         return outcome
 
-    def _scored(self, read: Iterable[object]) -> list[Outcome | Problem]:
+    def _scored(self, read: Sequence[object]) -> list[Outcome | Problem]:
         """Score those of `read` that are samples; what is no sample keeps its place."""
-        read = list(read)
         samples = [one for one in read if not isinstance(one, Problem)]
         outcomes = iter(self._score_all(samples))
         return [one if isinstance(one, Problem) else next(outcomes) for one in read]
