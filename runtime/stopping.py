@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import sys
@@ -21,29 +20,36 @@ def end_on_signals() -> None:
 
 
 class Stop:
-    """What a signal asks for, and one thread waits for.
+    """What a signal asks for, and the main thread waits for.
 
-    No Event: who waits for one holds its lock now and then, and a handler interrupts just that thread.
+    The kernel gives a signal to any thread, and Python runs the handler in the main one when that does something:
+    only what it waits for in the kernel, such as a file descriptor, wakes it.
     """
 
     def __init__(self) -> None:
         self._asked = False
-        self._running = threading.Lock()
-        self._running.acquire()
+        self._came = signals_that_came()
 
     def ask(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signature of a signal handler
         """Ask to stop."""
         self._asked = True
-        with contextlib.suppress(RuntimeError):  # an earlier signal did it
-            self._running.release()
 
     def is_set(self) -> bool:
         """Return whether somebody asked."""
         return self._asked
 
     def wait(self) -> None:
-        """Wait until somebody asks; only once."""
-        self._running.acquire()
+        """Wait until somebody asks."""
+        while not self._asked:
+            os.read(self._came, 4096)
+
+
+def signals_that_came() -> int:
+    """Return a file descriptor from which the number of each signal that has a handler can be read, whoever got it."""
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+    return read
 
 
 def stop_on_signals() -> Stop:

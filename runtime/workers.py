@@ -10,13 +10,13 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NoReturn
 
 from nbslim.runtime.figures import Figures
 from nbslim.runtime.metrics import RESTARTS
-from nbslim.runtime.stopping import STOPPING
+from nbslim.runtime.stopping import STOPPING, signals_that_came
 
 GRACE = 2.0
 """Seconds that a worker gets to end, beyond those for running requests, before it is killed."""
@@ -24,7 +24,6 @@ SOON = 1.0
 """A worker that ends sooner is replaced only after a pause, which doubles each time."""
 SHORTEST_PAUSE = 0.1
 LONGEST_PAUSE = 5.0
-_WATCHED = (signal.SIGCHLD, *STOPPING)
 _log = logging.getLogger("nbslim.runtime")
 
 
@@ -62,21 +61,21 @@ class Workers:
         self._ready, self._tell_ready = os.pipe()
         self._lifeline, self._alive = os.pipe()
         waiting = set(range(self._count))
-        with _watched_signals() as signals:
-            self._due = dict.fromkeys(range(self._count), 0.0)
-            while not self._stopping:
-                self._start_due()
-                came, _, _ = select.select([signals, self._ready], [], [], self._until_due())
-                if self._ready in came:
-                    waiting.difference_update(os.read(self._ready, 4096))
-                    if not waiting:
-                        on_ready()
-                        waiting = {self._count}  # never empty again
-                if signals in came:
-                    self._stopping = not set(STOPPING).isdisjoint(os.read(signals, 4096))
-                    self._reap()
-            on_stop()
-            return self._end(signals, seconds + GRACE)
+        signals = _watch_signals()
+        self._due = dict.fromkeys(range(self._count), 0.0)
+        while not self._stopping:
+            self._start_due()
+            came, _, _ = select.select([signals, self._ready], [], [], self._until_due())
+            if self._ready in came:
+                waiting.difference_update(os.read(self._ready, 4096))
+                if not waiting:
+                    on_ready()
+                    waiting = {self._count}  # never empty again
+            if signals in came:
+                self._stopping = not set(STOPPING).isdisjoint(os.read(signals, 4096))
+                self._reap()
+        on_stop()
+        return self._end(signals, seconds + GRACE)
 
     def _start_due(self) -> None:
         for number, due in list(self._due.items()):
@@ -158,23 +157,12 @@ class Workers:
                 os.kill(pid, number)
 
 
-@contextlib.contextmanager
-def _watched_signals() -> Iterator[int]:
-    """Yield a file descriptor from which the numbers of the signals that came are read."""
-    read, write = os.pipe()
-    os.set_blocking(write, False)
-    old = signal.set_wakeup_fd(
-        write, warn_on_full_buffer=False
-    )  # first: what only a handler saw would be lost
-    before = {number: signal.signal(number, lambda *_: None) for number in _WATCHED}
-    try:
-        yield read
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        signal.set_wakeup_fd(old)
-        os.close(read)
-        os.close(write)
+def _watch_signals() -> int:
+    """Return a file descriptor from which the numbers of the signals that came are read."""
+    came = signals_that_came()  # first: what only a handler saw would be lost
+    for number in (signal.SIGCHLD, *STOPPING):
+        signal.signal(number, lambda *_: None)
+    return came
 
 
 def _end_with(lifeline: int) -> None:

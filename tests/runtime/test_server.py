@@ -107,6 +107,37 @@ def test_idle_server_stops_at_once(number, bundle, serving, stop):
         assert server.process.stderr.read() == ""
 
 
+def test_signal_that_the_kernel_gives_to_another_thread_stops_as_any_other(bundle, serving):
+    """It does so while the main thread is traced, for instance; only that one runs Python's handlers."""
+    predictor = """
+        def predictor(x):
+            import signal, threading
+            signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+            return x
+    """
+    with serving(bundle(predictor)) as server:
+        assert post(server.port, "1") == (200, "1")
+        assert server.process.wait(5) == 0
+
+
+def test_signal_to_a_process_that_a_predictor_forked_does_not_reach_the_server(bundle, serving):
+    predictor = """
+        def predictor(x):
+            import os, signal, time
+            pid = os.fork()
+            if not pid:
+                signal.signal(signal.SIGTERM, lambda *_: None)  # written to what Python wakes a process by
+                os.kill(os.getpid(), signal.SIGTERM)
+                os._exit(0)
+            os.waitpid(pid, 0)
+            return x
+    """
+    with serving(bundle(predictor)) as server:
+        assert post(server.port, "1") == (200, "1")
+        time.sleep(0.3)
+        assert post(server.port, "2") == (200, "2")
+
+
 def test_running_and_waiting_requests_are_answered_before_the_end(bundle, serving, stop):
     with serving(bundle(SLEEPY), NBSLIM_THREADS="4") as server, ThreadPoolExecutor(8) as pool:
         answers = [pool.submit(post, server.port, "1") for _ in range(8)]  # twice as many as threads
