@@ -85,6 +85,8 @@ class Figures:
         if (full and key[1] != OTHERS) or len(written) > _KEY:
             return self.place(key[0], OTHERS)
         with self._lock:
+            if key in self._places:  # another thread was first
+                return self._places[key]
             count = int(self._floats[self._first * _FLOATS])
             place = self._first + 1 + count
             start = place * _RECORD + 8

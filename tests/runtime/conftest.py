@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 from bundles import functions, write_bundle
+from held import Held
 from nbslim.runtime.scoring import EntryPoints
 from support import free_port
 
@@ -83,13 +83,16 @@ def _serving() -> Callable[[Path], object]:
 
 
 @pytest.fixture(name="stop")
-def _stop() -> Callable[..., float]:
-    """Send a signal to a server and return how many seconds it took to end."""
+def _stop() -> Callable[..., int]:
+    """Send a signal to a server, wait for its end, and return its exit code."""
 
-    def stop(process: subprocess.Popen, number: int = signal.SIGTERM) -> float:
-        start = time.monotonic()
+    def stop(process: subprocess.Popen, number: int = signal.SIGTERM) -> int:
         process.send_signal(number)
-        process.wait(timeout=20)
-        return time.monotonic() - start
+        return process.wait(60)
 
     return stop
+
+
+@pytest.fixture(name="held")
+def _held(tmp_path: Path) -> Held:
+    return Held(tmp_path / "held")

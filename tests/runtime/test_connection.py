@@ -3,17 +3,18 @@
 import contextlib
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from client import Client, ask, client, request
-from support import free_port
+from client import Client, ask, client, refuses, request
+from held import HELD, in_flight
+from support import free_port, until
 
 SLEEPY = """
     def predictor(seconds):
@@ -85,8 +86,7 @@ def test_client_that_is_gone_does_not_change_what_others_get(how, environ, bundl
             with client(server.port) as one:
                 one.send(request("/predict", b"0.02"))
                 assert one.answer().body == b"0.02"
-        time.sleep(0.5)
-        assert b"nbslim_requests_in_flight 1\n" in ask(server.port, "/metrics").body  # this one
+        until(lambda: in_flight(server.port) == 0)
 
 
 @pytest.mark.parametrize("threads", ["1", "2"])
@@ -106,14 +106,12 @@ def test_client_that_asks_on_without_reading_fills_no_memory(bundle, serving):
     environ = {"NBSLIM_REQUEST_TIMEOUT": "2"}
     with serving(bundle(LARGE), **environ) as server, client(server.port, receive_buffer=4096) as one:
         one.send(request("/predict", b"3000000") * 300)
-        time.sleep(1)
-        size = Path(f"/proc/{server.process.pid}/status").read_text().partition("VmRSS:")[2].split()[0]
+        assert len(one.answer().body) == 3_000_002
+        until(lambda: not connections(server.process.pid))
+        size = Path(f"/proc/{server.process.pid}/status").read_text().partition("VmHWM:")[2].split()[0]
         assert int(size) < 100_000
-        for _ in range(3):
-            assert len(one.answer().body) == 3_000_002
-        time.sleep(4.5)
         with pytest.raises(AssertionError, match=r"missing|closed"):
-            [one.answer() for _ in range(297)]
+            [one.answer() for _ in range(299)]
 
 
 def test_client_that_reads_nothing_is_closed_in_time(bundle, serving):
@@ -122,9 +120,19 @@ def test_client_that_reads_nothing_is_closed_in_time(bundle, serving):
         client(server.port, receive_buffer=4096) as one,
     ):
         one.send(request("/predict", b"30000000"))
-        time.sleep(3.5)
+        select.select([one.socket], [], [])
+        until(lambda: not connections(server.process.pid))
         with pytest.raises(AssertionError, match="missing"):
             one.answer()
+
+
+def connections(process):
+    """Return how many connections a process has; the socket that listens is none."""
+    count = -1
+    for file in Path(f"/proc/{process}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            count += str(file.readlink()).startswith("socket:")
+    return count
 
 
 def test_body_is_asked_for_before_it_is_sent(bundle, serving):
@@ -149,19 +157,19 @@ def test_body_that_is_too_large_is_not_asked_for(bundle, serving):
 
 def test_client_that_still_sends_can_read_why_it_need_not(bundle, serving):
     with serving(bundle(LARGE), NBSLIM_MAX_BODY="1000") as server, client(server.port) as one:
-        one.send(b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Length: 50000000\r\n\r\n")
+        one.send(b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Length: 50000000\r\n\r\n" + b"x" * 2000)
+        select.select([one.socket], [], [])
         for _ in range(20):
             one.send(b"x" * 100_000)
-            time.sleep(0.02)
         assert one.answer().status == 413
         assert one.closed()
 
 
 def test_half_a_request_behind_a_slow_one_has_its_own_time(bundle, serving):
     half = request("/predict", b"0")
-    with serving(bundle(SLEEPY), NBSLIM_REQUEST_TIMEOUT="1") as server, client(server.port) as one:
-        one.send(request("/predict", b"2.5") + half[:-1])
-        assert one.answer().body == b"2.5"
+    with serving(bundle(SLEEPY), NBSLIM_REQUEST_TIMEOUT="3") as server, client(server.port) as one:
+        one.send(request("/predict", b"5") + half[:-1])
+        assert one.answer().body == b"5"
         one.send(half[-1:])
         assert one.answer().body == b"0"
 
@@ -182,20 +190,22 @@ def test_idle_connection_is_closed(bundle, serving):
 
 
 @pytest.mark.parametrize("threads", ["1", "2"])
-def test_pipelined_requests_that_came_before_the_signal_are_answered(threads, bundle, serving):
-    with serving(bundle(SLEEPY), NBSLIM_THREADS=threads) as server, ThreadPoolExecutor(1) as pool:
+def test_pipelined_requests_that_came_before_the_signal_are_answered(threads, bundle, serving, held):
+    environ = {"NBSLIM_THREADS": threads, "NBSLIM_STOP_TIMEOUT": "60"}
+    with serving(bundle(HELD), **environ) as server:
         with client(server.port) as one, client(server.port) as other:
-            one.send(request("/predict", b"0.5") + request("/predict", b"0") + request("/readyz"))
-            other.send(request("/predict", b"0.1")[:-1])
-            time.sleep(0.2)
+            other.send(request("/predict", b"0")[:-1])
+            one.send(request("/predict", held.body) + request("/predict", b"0") + request("/readyz"))
+            held.wait()
             server.process.send_signal(signal.SIGTERM)
-            later = pool.submit(other.answer)
-            other.send(b"1")
+            until(lambda: refuses(server.port))
+            other.send(b"0")
+            held.let_go()
             found = [one.answer() for _ in range(3)]
             assert [answer.status for answer in found] == [200, 200, 503]
             assert ["connection" in answer.headers for answer in found] == [False, False, True]
-            assert later.result().body == b"0.1"
-        assert server.process.wait(timeout=10) == 0
+            assert other.answer().status == 200
+        assert server.process.wait(60) == 0
 
 
 def test_server_without_room_for_more_connections_answers_those_that_it_has(bundle):
@@ -207,6 +217,7 @@ def test_server_without_room_for_more_connections_answers_those_that_it_has(bund
         subprocess.Popen(command, env=variables, stderr=subprocess.PIPE, text=True) as process,
     ):
         stack.callback(process.kill)
+        begin = time.monotonic()
         assert "listens" in process.stderr.readline()
         port = int(variables["PORT"])
         many = [stack.enter_context(client(port)) for _ in range(60)]
@@ -221,8 +232,9 @@ def test_server_without_room_for_more_connections_answers_those_that_it_has(bund
         many[-1].send(request("/predict", b"1"))
         assert many[-1].answer().body == b'"1"'
         process.terminate()
-        assert process.wait(timeout=10) == 0
-        assert 1 <= process.stderr.read().count("no connection can be accepted: Too many open files") <= 8
+        assert process.wait(60) == 0
+        told = process.stderr.read().count("no connection can be accepted: Too many open files")
+        assert 1 <= told <= time.monotonic() - begin + 1  # once in a second
 
 
 def cpu_seconds(process):

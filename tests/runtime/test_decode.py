@@ -201,6 +201,6 @@ def test_long_integer_is_refused_on_every_python(python, alone):
         "    except DecodeError as error: print(error.kind)\n"
     )
     done = subprocess.run(
-        [python, "-I", "-S", "-c", code, alone], capture_output=True, text=True, timeout=20, check=True
+        [python, "-I", "-S", "-c", code, alone], capture_output=True, text=True, timeout=60, check=True
     )
     assert done.stdout.split() == ["too-many-digits", "too-deep"]

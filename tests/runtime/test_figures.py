@@ -1,4 +1,5 @@
 import os
+import threading
 
 import pytest
 from nbslim.runtime.figures import OTHERS, Figures
@@ -28,6 +29,31 @@ def test_successor_goes_on_from_what_was_counted():
     figures.set("gauge", 7)
     figures.set("gauge", 0)
     assert figures.collect() == {("a", "x"): (2.0,), ("gauge", ""): (0.0,)}
+
+
+class MeetingPoint:
+    """A lock that nobody takes before two threads have come to it."""
+
+    def __init__(self):
+        self._both, self._lock = threading.Barrier(2, timeout=60), threading.Lock()
+
+    def __enter__(self):
+        self._both.wait()
+        self._lock.acquire()
+
+    def __exit__(self, *_):
+        self._lock.release()
+
+
+def test_number_that_two_threads_begin_at_once_is_one():
+    figures = Figures(1)
+    figures._lock = MeetingPoint()
+    threads = [threading.Thread(target=figures.add, args=("requests", "200")) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert figures.collect() == {("requests", "200"): (2.0,)}
 
 
 @pytest.mark.parametrize("labels", [[str(number) for number in range(2000)], ["x" * 500], ["\u00e4" * 80]])

@@ -154,7 +154,7 @@ def test_starting_twice_leaves_the_bundle_as_it_was_packed(tmp_path):
 def test_damaged_bundle_ends_the_start_with_one_line(folder):
     flip(folder / "entry_points.pickle")
     command = [sys.executable, "-m", "nbslim.runtime", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     path = folder / "entry_points.pickle"
     line = f"nbslim: {path}: it was changed since it was packed; pack the notebook again\n"
     assert (done.returncode, done.stdout, done.stderr) == (1, "", line)

@@ -1,75 +1,66 @@
 """The loop in a real process, asked over real sockets."""
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from client import ask, client, request
-
-SLEEPY = """
-    def predictor(seconds):
-        import time
-        time.sleep(seconds)
-        return seconds
-"""
-
+from held import HELD, in_flight
+from support import until
 
 BUSY = """
-    def predictor(seconds):
-        import time
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            pass
-        return seconds
+    def predictor(held):
+        import os
+        open(f"{held}/1-1-1", "x").close()
+        while not os.path.exists(f"{held}/go"):
+            for _ in range(1_000_000):
+                pass
+        return os.getpid()
 """
+"""Computes as long as `HELD` waits."""
 
 
 def predict(port, sample):
     answer = ask(port, "/predict", sample)
-    return answer.status, answer.body
+    return answer.status, int(answer.body)
 
 
-def seconds_for(function, *arguments):
-    begin = time.monotonic()
-    function(*arguments)
-    return time.monotonic() - begin
-
-
-def quickest(port, path):
-    return min(seconds_for(ask, port, path) for _ in range(5))
-
-
-@pytest.mark.parametrize("source", [SLEEPY, BUSY], ids=["sleeps", "computes"])
-def test_service_tells_how_it_is_while_the_predictor_is_busy(source, bundle, serving):
+@pytest.mark.parametrize("source", [HELD, BUSY], ids=["waits", "computes"])
+def test_service_tells_how_it_is_while_the_predictor_is_busy(source, bundle, serving, held):
     with serving(bundle(source)) as server, ThreadPoolExecutor(1) as pool:
-        slow = pool.submit(predict, server.port, b"5")
-        time.sleep(0.2)
+        busy = pool.submit(predict, server.port, held.body)
+        held.wait()
         for path in ("/healthz", "/readyz", "/metrics"):
-            assert quickest(server.port, path) < 0.1
-            assert ask(server.port, path).status == 200
-        assert not slow.done()
+            assert [ask(server.port, path).status for _ in range(5)] == [200] * 5
+        held.let_go()
+        assert busy.result() == (200, server.process.pid)
 
 
-def test_as_many_calls_run_side_by_side_as_there_are_threads(bundle, serving):
-    with serving(bundle(SLEEPY), NBSLIM_THREADS="2") as server, ThreadPoolExecutor(3) as pool:
-        taken = sorted(pool.map(lambda _: seconds_for(predict, server.port, b"1"), range(3)))
-    assert 1 <= taken[0] <= taken[1] < 1.8
-    assert 1.9 < taken[2] < 3.5
+def test_as_many_calls_run_side_by_side_as_there_are_threads(bundle, serving, held):
+    with serving(bundle(HELD), NBSLIM_THREADS="2") as server, ThreadPoolExecutor(3) as pool:
+        answers = [pool.submit(predict, server.port, held.body) for _ in range(3)]
+        held.wait(2)
+        until(lambda: in_flight(server.port) == 3)
+        assert held.count == 2
+        held.let_go()
+        assert [answer.result() for answer in answers] == [(200, server.process.pid)] * 3
 
 
-def test_other_requests_take_no_place_from_calls_and_give_none(bundle, serving):
-    with serving(bundle(SLEEPY)) as server, ThreadPoolExecutor(2) as pool:
+def test_other_requests_take_no_place_from_calls_and_give_none(bundle, serving, held):
+    with serving(bundle(HELD)) as server, ThreadPoolExecutor(2) as pool:
         for _ in range(5):
             ask(server.port, "/healthz")
-        slow = [pool.submit(predict, server.port, b"1.5") for _ in range(2)]
-        time.sleep(0.3)
-        assert seconds_for(ask, server.port, "/healthz") < 0.7
-        assert [one.result() for one in slow] == [(200, b"1.5")] * 2
+        answers = [pool.submit(predict, server.port, held.body) for _ in range(2)]
+        held.wait()
+        until(lambda: in_flight(server.port) == 2)
+        assert ask(server.port, "/healthz").status == 200
+        assert held.count == 1
+        held.let_go()
+        assert [answer.result() for answer in answers] == [(200, server.process.pid)] * 2
 
 
 def test_place_is_free_again_whatever_the_next_request_on_the_connection_is(bundle, serving):
-    with serving(bundle(SLEEPY)) as server, client(server.port) as one:
+    with serving(bundle(HELD)) as server, client(server.port) as one:
         for _ in range(3):
             one.send(request("/predict", b"0") + request("/healthz") + request("/predict", b"0"))
             assert [one.answer().status for _ in range(3)] == [200] * 3
-        assert predict(server.port, b"0") == (200, b"0")
+        assert predict(server.port, b"0") == (200, server.process.pid)

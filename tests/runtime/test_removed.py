@@ -91,7 +91,7 @@ def _run(python, image):
         )
         command = [python, "-S", "-B", "-c", script]
         done = subprocess.run(
-            command, env={"PYTHONPATH": str(image)}, capture_output=True, text=True, check=False, timeout=30
+            command, env={"PYTHONPATH": str(image)}, capture_output=True, text=True, check=False, timeout=60
         )
         assert done.returncode == 0, done.stderr
         return (*json.loads(done.stdout), done.stderr.splitlines())
@@ -278,7 +278,7 @@ def replayed(image, folder):
     command = [sys.executable, "-m", "nbslim.runtime.replay", str(folder)]
     environment = {**os.environ, "PYTHONPATH": str(image)}
     return subprocess.run(
-        command, input="", env=environment, capture_output=True, text=True, check=True, timeout=30
+        command, input="", env=environment, capture_output=True, text=True, check=True, timeout=60
     )
 
 
@@ -305,7 +305,7 @@ def test_replay_says_what_loading_misses(image, bundle):
 
 def test_server_logs_and_counts_what_requests_miss(image, bundle, serving, stop):
     def request(port, *what):
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         connection.request(*what)
         response = connection.getresponse()
         body = response.read().decode()

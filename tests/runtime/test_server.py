@@ -9,17 +9,13 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-
-SLEEPY = """
-    def predictor(seconds):
-        import time
-        time.sleep(seconds)
-        return seconds
-"""
+from client import client, refuses, request
+from held import HELD, in_flight
+from support import until
 
 
 def post(port, body, content_type="application/x-www-form-urlencoded"):
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
         connection.request("POST", "/predict", body, {"Content-Type": content_type})
         response = connection.getresponse()
@@ -31,7 +27,7 @@ def post(port, body, content_type="application/x-www-form-urlencoded"):
 def start(*arguments, **environ):
     command = [sys.executable, "-m", "nbslim.runtime", *map(str, arguments)]
     environment = {**os.environ, **environ}
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=20, check=False)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
 
 def test_server_says_where_it_listens_and_answers(bundle, serving):
@@ -46,12 +42,12 @@ def test_bundle_can_be_named_by_the_environment(bundle):
     assert "made by Python 3.2" in done.stderr
 
 
-def test_requests_run_side_by_side(bundle, serving):
-    with serving(bundle(SLEEPY), NBSLIM_THREADS="4") as server, ThreadPoolExecutor(4) as pool:
-        begin = time.monotonic()
-        answers = list(pool.map(lambda _: post(server.port, "0.5"), range(4)))
-        assert answers == [(200, "0.5")] * 4
-        assert time.monotonic() - begin < 1.5
+def test_requests_run_side_by_side(bundle, serving, held):
+    with serving(bundle(HELD), NBSLIM_THREADS="4") as server, ThreadPoolExecutor(4) as pool:
+        answers = [pool.submit(post, server.port, held.body) for _ in range(4)]
+        held.wait(4)
+        held.let_go()
+        assert [answer.result() for answer in answers] == [(200, str(server.process.pid))] * 4
 
 
 def test_large_body_needs_no_temporary_folder(bundle, serving):
@@ -79,8 +75,7 @@ def test_server_ends_though_what_the_predictor_forked_goes_on(bundle, serving, s
         status, pid = post(server.port, "600")
         try:
             assert status == 200
-            assert stop(server.process) < 10
-            assert server.process.returncode == 0
+            assert stop(server.process) == 0
         finally:
             os.kill(int(pid), signal.SIGKILL)
 
@@ -101,9 +96,11 @@ def test_predictor_may_end_what_it_forks(bundle, serving):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_idle_server_stops_at_once(number, bundle, serving, stop):
-    with serving(bundle(SLEEPY)) as server, socket.create_connection(("127.0.0.1", server.port)):
-        assert stop(server.process, number) < 2
-        assert server.process.returncode == 0
+    with (
+        serving(bundle(HELD), NBSLIM_STOP_TIMEOUT="600") as server,
+        socket.create_connection(("127.0.0.1", server.port)),
+    ):
+        assert stop(server.process, number) == 0
         assert server.process.stderr.read() == ""
 
 
@@ -117,7 +114,7 @@ def test_signal_that_the_kernel_gives_to_another_thread_stops_as_any_other(bundl
     """
     with serving(bundle(predictor)) as server:
         assert post(server.port, "1") == (200, "1")
-        assert server.process.wait(5) == 0
+        assert server.process.wait(60) == 0
 
 
 def test_signal_to_a_process_that_a_predictor_forked_does_not_reach_the_server(bundle, serving):
@@ -138,37 +135,39 @@ def test_signal_to_a_process_that_a_predictor_forked_does_not_reach_the_server(b
         assert post(server.port, "2") == (200, "2")
 
 
-def test_running_and_waiting_requests_are_answered_before_the_end(bundle, serving, stop):
-    with serving(bundle(SLEEPY), NBSLIM_THREADS="4") as server, ThreadPoolExecutor(8) as pool:
-        answers = [pool.submit(post, server.port, "1") for _ in range(8)]  # twice as many as threads
-        time.sleep(0.5)
-        assert 1 < stop(server.process) < 5
-        assert [answer.result() for answer in answers] == [(200, "1")] * 8
-        assert server.process.returncode == 0
+def test_running_and_waiting_requests_are_answered_before_the_end(bundle, serving, held):
+    environ = {"NBSLIM_THREADS": "4", "NBSLIM_STOP_TIMEOUT": "60"}
+    with serving(bundle(HELD), **environ) as server, ThreadPoolExecutor(8) as pool:
+        answers = [pool.submit(post, server.port, held.body) for _ in range(8)]  # twice as many as threads
+        until(lambda: in_flight(server.port) == 8)
+        assert held.count == 4
+        server.process.terminate()
+        until(lambda: refuses(server.port))
+        held.let_go()
+        assert [answer.result() for answer in answers] == [(200, str(server.process.pid))] * 8
+        assert server.process.wait(60) == 0
+        assert server.process.stderr.read() == ""
 
 
-def test_stopping_server_refuses_new_connections_and_closes_old_ones(bundle, serving):
-    with serving(bundle(SLEEPY)) as server:
-        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
-        connection.request("POST", "/predict", "1")
-        time.sleep(0.3)
+def test_stopping_server_refuses_new_connections_and_closes_old_ones(bundle, serving, held):
+    with serving(bundle(HELD), NBSLIM_STOP_TIMEOUT="60") as server, client(server.port) as one:
+        one.send(request("/predict", held.body))
+        held.wait()
         server.process.send_signal(signal.SIGTERM)
-        time.sleep(0.3)
-        with pytest.raises(ConnectionRefusedError):
-            socket.create_connection(("127.0.0.1", server.port))
-        response = connection.getresponse()
-        assert (response.read(), response.getheader("Connection")) == (b"1", "close")
-        connection.close()
-        assert server.process.wait(timeout=10) == 0
+        until(lambda: refuses(server.port))
+        held.let_go()
+        answer = one.answer()
+        assert (answer.status, answer.headers["connection"]) == (200, "close")
+        assert one.closed()
+        assert server.process.wait(60) == 0
 
 
-def test_request_that_never_ends_does_not_keep_the_server(bundle, serving, stop):
-    with serving(bundle(SLEEPY)) as server, ThreadPoolExecutor(1) as pool:
-        answer = pool.submit(post, server.port, "3600")
-        time.sleep(0.5)
-        assert 9 < stop(server.process) < 15
-        assert isinstance(answer.exception(), OSError)
-        assert server.process.returncode == 0
+def test_request_that_never_ends_does_not_keep_the_server(bundle, serving, stop, held):
+    with serving(bundle(HELD), NBSLIM_STOP_TIMEOUT="1") as server, client(server.port) as one:
+        one.send(request("/predict", held.body))
+        held.wait()
+        assert stop(server.process) == 0
+        assert one.closed()
         assert server.process.stderr.read() == "nbslim: stopped with requests still running\n"
 
 
@@ -178,7 +177,7 @@ def test_signal_while_loading_ends_the_server(bundle):
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "loading\n"
         process.terminate()
-        assert process.wait(timeout=10) == 0
+        assert process.wait(60) == 0
         assert process.stderr.read() == ""
 
 

@@ -57,7 +57,7 @@ def test_any_user_of_group_0_serves_without_home_capabilities_or_a_folder_to_wri
         assert found.body == b'[%d,0,null,"Permission denied"]' % (NOBODY - 1)
         assert {line for line in capabilities(server.process.pid) if line.strip("0")} == set()
         server.process.terminate()
-        assert server.process.wait(10) == 0
+        assert server.process.wait(60) == 0
         assert server.process.stderr.read() == ""
     assert list(readable.rglob("__pycache__")) == []
 

@@ -14,14 +14,10 @@ from pathlib import Path
 
 import pytest
 from client import ask, client, request
+from held import HELD, in_flight
+from support import until
 
-SLEEPY = """
-    def predictor(seconds):
-        import os, time
-        time.sleep(seconds)
-        return os.getpid()
-"""
-SEVERAL = {"NBSLIM_WORKERS": "2", "NBSLIM_STOP_TIMEOUT": "5"}
+SEVERAL = {"NBSLIM_WORKERS": "2", "NBSLIM_STOP_TIMEOUT": "600"}
 
 
 def children(process):
@@ -35,11 +31,9 @@ def state(process):
     return "gone"
 
 
-def until(condition, seconds=10):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.02)
+def until_replaced(server, killed):
+    """Wait until none of these workers is left, and there are two."""
+    until(lambda: len(now := children(server.process.pid)) == 2 and not set(now) & set(killed))
 
 
 def end(process, group):
@@ -50,7 +44,7 @@ def end(process, group):
 
 
 def test_workers_share_one_socket_and_one_count(bundle, serving):
-    with serving(bundle(SLEEPY), **SEVERAL) as server:
+    with serving(bundle(HELD), **SEVERAL) as server:
         assert len(children(server.process.pid)) == 2
         by = set()
         asked = 0
@@ -62,20 +56,22 @@ def test_workers_share_one_socket_and_one_count(bundle, serving):
         looked = itertools.count()
 
         def all_are_counted():  # soon: another worker may just have sent an answer that it has not counted yet
-            counts = {"200": str(asked + next(looked)), "400": "1"}
-            metrics = ask(server.port, "/metrics").body.decode()
-            return counts == dict(
-                re.findall(r'^nbslim_requests_total{status="(\d+)"} (\d+)$', metrics, re.MULTILINE)
-            )
+            return counted(server.port) == {"200": asked + next(looked), "400": 1}
 
         for _ in range(10):
             until(all_are_counted)
         server.process.terminate()
-        assert server.process.wait(10) == 0
+        assert server.process.wait(60) == 0
+
+
+def counted(port):
+    metrics = ask(port, "/metrics").body.decode()
+    found = re.findall(r'^nbslim_requests_total{status="(\d+)"} (\d+)$', metrics, re.MULTILINE)
+    return {status: int(count) for status, count in found}
 
 
 def test_workers_get_about_as_many_connections_each(bundle, serving):
-    with serving(bundle(SLEEPY), **SEVERAL) as server, contextlib.ExitStack() as stack:
+    with serving(bundle(HELD), **SEVERAL) as server, contextlib.ExitStack() as stack:
         several = [stack.enter_context(client(server.port)) for _ in range(40)]
         for one in several:
             one.send(request("/predict", b"0"))
@@ -96,15 +92,14 @@ def test_answers_are_counted_by_each_worker_for_itself(bundle, serving):
         metrics = ask(server.port, "/metrics").body
         assert b'nbslim_predictions_total{value="cat"} 2000\n' in metrics
         server.process.terminate()
-        assert server.process.wait(10) == 0
+        assert server.process.wait(60) == 0
 
 
 def test_killed_worker_is_replaced_and_counted(bundle, serving):
-    with serving(bundle(SLEEPY), **SEVERAL) as server:
+    with serving(bundle(HELD), **SEVERAL) as server:
         before = children(server.process.pid)
         os.kill(before[0], signal.SIGKILL)
-        until(lambda: before[0] not in children(server.process.pid))
-        until(lambda: len(children(server.process.pid)) == 2)
+        until_replaced(server, before[:1])
         assert before[1] in children(server.process.pid)
         assert (
             f"(process {before[0]}) ended by signal 9; another one takes" in server.process.stderr.readline()
@@ -113,83 +108,81 @@ def test_killed_worker_is_replaced_and_counted(bundle, serving):
             assert json.loads(ask(server.port, "/predict", b"0").body) in children(server.process.pid)
         assert b"nbslim_worker_restarts_total 1\n" in ask(server.port, "/metrics").body
         server.process.terminate()
-        assert server.process.wait(10) == 0
+        assert server.process.wait(60) == 0
 
 
 def test_count_goes_on_where_a_killed_worker_left_it(bundle, serving):
-    with serving(bundle(SLEEPY), **SEVERAL) as server:
+    with serving(bundle(HELD), **SEVERAL) as server:
         for _ in range(3):
             for _ in range(10):
                 ask(server.port, "/predict", b"0")
-            time.sleep(0.3)  # a request is counted when its response was sent
-            for child in children(server.process.pid):
+            killed = children(server.process.pid)
+            for child in killed:
                 os.kill(child, signal.SIGKILL)
-            until(lambda: all(state(child) != "Z" for child in children(server.process.pid)))
-            until(lambda: len(children(server.process.pid)) == 2)
-        metrics = ask(server.port, "/metrics").body
-        assert b'nbslim_requests_total{status="200"} 30\n' in metrics
-        assert b"nbslim_requests_in_flight 1\n" in metrics
+            until_replaced(server, killed)
+        assert 24 <= counted(server.port)["200"] <= 30  # each of the six may have had one still to count
+        until(lambda: in_flight(server.port) == 0)
         server.process.terminate()
-        assert server.process.wait(10) == 0
+        assert server.process.wait(60) == 0
 
 
-def test_asked_worker_finishes_and_is_replaced(bundle, serving):
-    with serving(bundle(SLEEPY), **SEVERAL) as server, client(server.port) as one:
+def test_asked_worker_finishes_and_is_replaced(bundle, serving, held):
+    with serving(bundle(HELD), **SEVERAL) as server, client(server.port) as one:
         one.send(request("/predict", b"0"))
         worker = json.loads(one.answer().body)
-        one.send(request("/predict", b"1"))
-        time.sleep(0.2)
+        one.send(request("/predict", held.body))
+        held.wait()
         os.kill(worker, signal.SIGTERM)
+        held.let_go()
         assert json.loads(one.answer().body) == worker
-        until(lambda: worker not in children(server.process.pid))
-        until(lambda: len(children(server.process.pid)) == 2)
+        until_replaced(server, [worker])
         server.process.terminate()
-        assert server.process.wait(10) == 0
+        assert server.process.wait(60) == 0
 
 
-def test_workers_end_when_their_parent_is_killed(bundle, serving):
-    with serving(bundle(SLEEPY), **SEVERAL) as server, client(server.port) as one:
+def test_workers_end_when_their_parent_is_killed(bundle, serving, held):
+    with serving(bundle(HELD), **SEVERAL) as server, client(server.port) as one:
         workers = children(server.process.pid)
-        one.send(request("/predict", b"0.5"))
-        time.sleep(0.2)
+        one.send(request("/predict", held.body))
+        held.wait()
         server.process.kill()
+        held.let_go()
         assert json.loads(one.answer().body) in workers
         until(lambda: all(state(worker) in {"gone", "Z"} for worker in workers))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("wait", [0, 0.1])
-def test_signal_to_all_processes_at_once_ends_them_in_order(number, wait, bundle, serving):
-    with serving(bundle(SLEEPY), prefix=["setsid"], **SEVERAL) as server, client(server.port) as one:
+@pytest.mark.parametrize("kills", [False, True])
+def test_signal_to_all_processes_at_once_ends_them_in_order(number, kills, bundle, serving, held):
+    with serving(bundle(HELD), prefix=["setsid"], **SEVERAL) as server, client(server.port) as one:
         workers = children(server.process.pid)
         try:
-            one.send(request("/predict", b"0.5"))
-            time.sleep(0.2)
-            if wait:
+            one.send(request("/predict", held.body))
+            held.wait()
+            if kills:
                 os.kill(workers[1], signal.SIGKILL)  # its successor is being started
-                time.sleep(wait)
+                time.sleep(0.1)
             os.killpg(server.process.pid, number)
-            if not wait:
+            held.let_go()
+            if not kills:
                 assert json.loads(one.answer().body) in workers
-            assert server.process.wait(10) == 0
+            assert server.process.wait(60) == 0
             until(lambda: all(state(worker) == "gone" for worker in workers))
         finally:
             end(server.process, server.process.pid)
 
 
 def test_signal_that_comes_while_workers_start_ends_all(bundle, serving):
-    folder = bundle(SLEEPY)
+    folder = bundle(HELD)
     for wait in [0, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05]:
         with serving(folder, prefix=["setsid"], **SEVERAL) as server:
             os.kill(children(server.process.pid)[0], signal.SIGKILL)
             time.sleep(wait)
             server.process.terminate()
-            begin = time.monotonic()
             try:
-                assert server.process.wait(15) == 0
+                assert server.process.wait(60) == 0
             finally:
                 end(server.process, server.process.pid)
-            assert time.monotonic() - begin < 4  # before anything is killed
 
 
 def test_workers_that_die_again_and_again_are_started_less_and_less_often(tmp_path):
@@ -202,9 +195,9 @@ def test_workers_that_die_again_and_again_are_started_less_and_less_often(tmp_pa
 
         def work(tell_ready):
             with starts.open("a") as file:
-                file.write("x")
+                file.write(f"{time.monotonic()}\\n")
             tell_ready()
-            if len(starts.read_text()) == 1:
+            if len(starts.read_text().splitlines()) == 1:
                 time.sleep(1.2)  # the first one lives long enough to be replaced at once
             raise LookupError("of the worker")
 
@@ -214,11 +207,13 @@ def test_workers_that_die_again_and_again_are_started_less_and_less_often(tmp_pa
     starts = tmp_path / "starts"
     command = [sys.executable, "-c", textwrap.dedent(script), starts]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        time.sleep(4.5)
+        until(lambda: starts.exists() and len(starts.read_text().splitlines()) == 6)
         process.terminate()
-        said, errors = process.communicate(timeout=10)
+        said, errors = process.communicate(timeout=60)
     assert said == "stopping\nTrue\n"
-    assert 4 <= len(starts.read_text()) <= 7
+    times = [float(line) for line in starts.read_text().splitlines()]
+    pauses = [later - earlier for earlier, later in itertools.pairwise(times)]
+    assert [found >= least for found, least in zip(pauses, [1.2, 0.1, 0.2, 0.4, 0.8])] == [True] * 5
     assert "LookupError: of the worker" in errors
 
 
@@ -240,4 +235,4 @@ def test_orphans_of_a_predictor_leave_no_zombies_behind_process_1(bundle, servin
         until(lambda: len(children(first)) == 2)
         assert all(state(child) != "Z" for child in children(first))
         os.kill(first, signal.SIGTERM)
-        assert server.process.wait(10) == 0
+        assert server.process.wait(60) == 0

@@ -13,7 +13,7 @@ from wire import Reader, Received
 class Client(Reader):
     """A connection to a service."""
 
-    def __init__(self, port: int, timeout: float = 20, receive_buffer: int = 0) -> None:
+    def __init__(self, port: int, timeout: float = 60, receive_buffer: int = 0) -> None:
         self.socket = socket.socket()
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
@@ -56,7 +56,7 @@ class Client(Reader):
 
 
 @contextlib.contextmanager
-def client(port: int, timeout: float = 20, receive_buffer: int = 0) -> Iterator[Client]:
+def client(port: int, timeout: float = 60, receive_buffer: int = 0) -> Iterator[Client]:
     """Yield a connection, and close it."""
     one = Client(port, timeout, receive_buffer)
     try:
@@ -78,3 +78,12 @@ def ask(port: int, path: str, body: bytes = b"", *headers: str) -> Received:
     with client(port) as one:
         one.send(request(path, body, *headers))
         return one.answer()
+
+
+def refuses(port: int) -> bool:
+    """Return whether nobody listens there any more."""
+    try:
+        socket.create_connection(("127.0.0.1", port)).close()
+    except ConnectionRefusedError:
+        return True
+    return False

@@ -13,7 +13,7 @@ import sysconfig
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -123,13 +123,21 @@ def serving(
         yield f"http://127.0.0.1:{port}", process
     finally:
         process.terminate()
-        process.communicate(timeout=30)
+        process.communicate(timeout=60)
 
 
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def until(condition: Callable[[], object]) -> None:
+    """Wait until something is true that will be soon; only what hangs takes as long as this waits."""
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
 
 
 def wait_until_ready(address: str, seconds: float = 60) -> None:
@@ -146,7 +154,7 @@ def post(address: str, sample: object, path: str = "/predict") -> tuple[int, obj
     """Post as `curl -d` does, with a form's content type."""
     request = urllib.request.Request(f"{address}{path}", data=json.dumps(sample).encode(), method="POST")
     try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as error:
         return error.code, json.load(error)

@@ -17,7 +17,7 @@ from pathlib import Path
 from bundles import functions, write_bundle
 from support import CACHE, NBSLIM, free_port, run_nbslim
 
-SECONDS = 20
+SECONDS = 60
 _HEAD = re.compile(rb"HTTP/1\.1 ([1-5]\d\d) [^\r\n]+\r\n((?:[!#$%&'*+.^_`|~0-9A-Za-z-]+: [^\r\n]*\r\n)*)\r\n")
 
 
