@@ -148,8 +148,9 @@ class Connection(HTTPChannel):  # type: ignore[misc]  # waitress ships no types
                 return
             del self.requests[0]
             if self.requests:
-                self._held = self.total_outbufs_len > self.adj.send_bytes
-                if not self._held:
+                if self.total_outbufs_len > self.adj.send_bytes:
+                    self._held = True  # the leader may take it back at once
+                else:
                     self.server.add_task(self)
             elif self.request is not None:
                 self._go_on_with(self.request)

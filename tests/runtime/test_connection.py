@@ -14,6 +14,12 @@ from pathlib import Path
 import pytest
 from client import Client, ask, client, refuses, request
 from held import HELD, in_flight
+from nbslim.runtime.app import create_app
+from nbslim.runtime.connection import Connection
+from nbslim.runtime.figures import Figures
+from nbslim.runtime.server import Server, listen
+from nbslim.runtime.service import Service
+from nbslim.runtime.settings import read_settings
 from support import free_port, until
 
 SLEEPY = """
@@ -100,6 +106,35 @@ def test_large_responses_arrive_whole_at_a_client_that_reads_slowly(threads, bun
         time.sleep(0.3)
         for size in sizes:
             assert json.loads(one.answer().body) == "x" * size
+
+
+class Interrupted(Connection):
+    """Is kept, when its next request has to wait for its client, until that has read all."""
+
+    @property
+    def _held(self):
+        return self._is_held
+
+    @_held.setter
+    def _held(self, value):
+        self._is_held = value
+        if value:
+            until(lambda: not self._is_held)
+
+
+@pytest.mark.filterwarnings("ignore:send_bytes:DeprecationWarning")
+def test_request_that_waits_for_its_client_is_answered_once_whenever_that_has_read_all(entry_points):
+    service = Service(read_settings({}), Figures(2))
+    service.serve(entry_points(LARGE))
+    server = Server(service, create_app(service), listen("127.0.0.1", 0))
+    server.channel_class = Interrupted
+    server.loop.start()
+    sizes = [12_000_000, 1, 2]
+    with client(server.socket.getsockname()[1]) as one:
+        for _ in range(2):
+            one.send(b"".join(request("/predict", b"%d" % size) for size in sizes))
+            assert [json.loads(one.answer().body) for _ in sizes] == ["x" * size for size in sizes]
+    assert server.stop(60)
 
 
 def test_client_that_asks_on_without_reading_fills_no_memory(bundle, serving):
