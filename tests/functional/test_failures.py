@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
-from support import CACHE, ENGINES, NBSLIM, ROOT, free_port, run_nbslim
+from support import CACHE, ENGINES, NBSLIM, ROOT, free_port, run_nbslim, until
 
 BROKEN = ROOT / "tests/notebooks/broken"
 
@@ -168,10 +168,7 @@ def test_what_a_killed_pack_left_is_reaped_by_the_next(isolation, folders):
         variables=variables(folders),
         cwd=folders / "cwd",
     )
-    deadline = time.monotonic() + 20  # the container's runner ends by itself once its process is dead
-    while left_behind(folders) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert left_behind(folders) == []
+    until(lambda: left_behind(folders) == [])  # a container's runner ends by itself once its process is dead
 
 
 def start_endless(arguments: list[str], folders) -> subprocess.Popen[str]:

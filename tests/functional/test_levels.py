@@ -155,7 +155,7 @@ def test_removed_module_that_is_imported_explains_itself_in_log_and_metrics(read
         with urllib.request.urlopen(f"{address}/metrics", timeout=10) as answer:
             assert 'nbslim_removed_imports_total{module="colorsys"} 3\n' in answer.read().decode()
         process.terminate()
-        process.wait(30)
+        process.wait(60)
         log = process.stderr.read()
     explanation = (
         "nbslim removed the module colorsys (level modules): no replayed sample needed it; "

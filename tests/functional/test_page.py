@@ -228,7 +228,7 @@ def test_page_of_a_service_that_stopped_says_so(page, archive, tmp_path):
             "#figures"
         )  # though it was asked before it was ready
         process.terminate()
-        process.wait(30)
+        process.wait(60)
         assert send(page)[0] == "No response"
         page.wait(lambda: page.text("#state") == "Cannot be reached")
 
@@ -273,11 +273,14 @@ def test_numbers_are_shown_by_range_and_removed_modules_by_name(page, tmp_path):
 def test_page_asks_for_figures_only_while_it_is_seen(page):
     hide = """Object.defineProperty(document, "hidden", {value: arguments[0] === "yes", configurable: true});
         document.dispatchEvent(new Event("visibilitychange"));"""
+
+    def asks_for_nothing():
+        page.requests()
+        time.sleep(2.5)  # longer than from one time that it asks to the next
+        return page.requests() == []
+
     page.run(hide, "yes")
-    time.sleep(2.5)  # one that was waiting
-    page.requests()
-    time.sleep(2.5)
-    assert page.requests() == []
+    page.wait(asks_for_nothing)
     page.run(hide, "no")
     page.wait(lambda: any(one.endswith("/metrics") for one in page.requests()))
 

@@ -28,7 +28,7 @@ def test_serves_until_it_is_told_to_stop(packed_plain, source, number, tmp_path)
         assert post(address, 41) == (200, 42)
         assert post(address, "x")[0] == 500
         process.send_signal(number)
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
     assert list(tmp_path.iterdir()) == []
     assert str(tmp_path) not in Path("/proc/mounts").read_text()
 

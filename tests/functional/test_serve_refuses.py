@@ -81,7 +81,7 @@ def test_signal_before_it_serves_leaves_nothing(number, archive, temporary):
     )  # fmt: skip
     assert process.stderr.readline().startswith("unpacking")
     process.send_signal(number)
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert err == "nbslim: interrupted\n"
     assert list(temporary.iterdir()) == []
@@ -95,7 +95,7 @@ def test_terminal_that_interrupts_and_closes_leaves_nothing(archive, temporary):
     while "listens on" not in (line := process.stderr.readline()):
         assert line
     os.killpg(process.pid, signal.SIGHUP)  # to the whole group, as a terminal does
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=60)
     assert process.returncode == 0
     assert err == ""
     assert list(temporary.iterdir()) == []

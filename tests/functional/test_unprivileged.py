@@ -64,7 +64,7 @@ def serves(home: Path, archive: Path, *, in_chroot: bool) -> None:
         status, answer = post(f"http://127.0.0.1:{port}", [0, 0])
         assert (status, sorted(answer)) == (200, ["depot", "distance"])
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
     finally:
         process.kill()
         process.wait()

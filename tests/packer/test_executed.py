@@ -97,7 +97,7 @@ def test_interrupted_it_ends_with_130_and_leaves_nothing(tmp_path):
                 break
             time.sleep(0.05)
         process.send_signal(signal.SIGTERM)
-        process.wait(30)
+        process.wait(60)
     assert process.returncode == 130
     assert list((CACHE / "packs").iterdir()) == []
 

@@ -45,7 +45,7 @@ def test_folders_are_gone_after_an_interrupt(tmp_path):
 def test_processes_end_with_the_workspace_and_their_children_too(tmp_path):
     with open_workspace(tmp_path / "cache") as workspace:
         process = sleeper(workspace.folder)
-    assert process.wait(10) == -9
+    assert process.wait(60) == -9
     found = subprocess.run(
         ["pgrep", "-f", "sleep 600"], capture_output=True, text=True, check=False
     ).stdout.split()
@@ -70,7 +70,7 @@ with open_workspace(Path({str(tmp_path / "cache")!r})) as workspace:
     assert left.is_dir()
     with open_workspace(tmp_path / "cache") as workspace:
         assert [path.name for path in left.parent.iterdir()] == [workspace.folder.name]
-    assert process.wait(10) == -9
+    assert process.wait(60) == -9
     assert leftovers(tmp_path) == []
 
 

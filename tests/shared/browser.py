@@ -73,7 +73,7 @@ class Browser:
         """Return what a person reads there."""
         return self._call("GET", f"{self._session}/element/{self.find(selector)}/text")
 
-    def wait(self, done: Callable[[], bool], seconds: float = 20) -> None:
+    def wait(self, done: Callable[[], bool], seconds: float = 60) -> None:
         end = time.monotonic() + seconds
         while not done():
             assert time.monotonic() < end, f"waited {seconds} s in vain"
@@ -140,11 +140,11 @@ def browser() -> Iterator[Browser]:
             session.close()
     finally:
         process.terminate()
-        process.wait(timeout=20)
+        process.wait(60)
 
 
 def _session(driver: str) -> Browser:
-    end = time.monotonic() + 30
+    end = time.monotonic() + 60
     while True:
         try:
             return Browser(driver)

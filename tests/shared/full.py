@@ -41,4 +41,4 @@ def serving_full(image: Packed, temporary: Path) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(60)

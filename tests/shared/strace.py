@@ -70,7 +70,7 @@ def touched_files(archive: Path, samples: Iterable[object], folder: Path) -> Tou
     unpack_archive(archive, tree)
     with _traced(tree, log) as (address, process):
         for path in ("/healthz", "/readyz"):
-            urllib.request.urlopen(f"{address}{path}", timeout=30).close()
+            urllib.request.urlopen(f"{address}{path}", timeout=60).close()
         for sample in samples:
             post(address, sample)
         mapped = _MAPPED.findall(Path(f"/proc/{process}/maps").read_bytes())
@@ -106,7 +106,7 @@ def _traced(tree: Path, log: Path) -> Iterator[tuple[str, int]]:
         process = int(Path(f"/proc/{strace.pid}/task/{strace.pid}/children").read_text())
         yield f"http://127.0.0.1:{port}", process
         os.kill(process, signal.SIGTERM)  # strace ends with it, its log complete
-        strace.wait(30)
+        strace.wait(60)
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(strace.pid, signal.SIGKILL)  # a process goes on when it loses its tracer
