@@ -8,7 +8,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from support import CASES, ENGINES, Packed, expectation, pack_case, run_nbslim
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("nbslim", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("nbslim")
 
 LEVELS = ("packages", "modules")
 

@@ -302,7 +302,7 @@ CELLS = st.fixed_dictionaries(
         },
     )
 )
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_any_document_is_a_notebook_or_one_clear_error(tmp_path, content):
     (tmp_path / "model.ipynb").write_text(json.dumps(content), encoding="utf-8")
     cells, error = (), "model.ipynb"

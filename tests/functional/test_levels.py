@@ -152,7 +152,7 @@ def test_data_sources_folders_and_versions_are_what_they_were(reader, tmp_path):
 def test_removed_module_that_is_imported_explains_itself_in_log_and_metrics(reader, tmp_path):
     with serving(reader / "image.tar", tmp_path) as (address, process):
         assert [post(address, "module")[0] for _ in range(3)] == [500] * 3
-        with urllib.request.urlopen(f"{address}/metrics", timeout=10) as answer:
+        with urllib.request.urlopen(f"{address}/metrics", timeout=60) as answer:
             assert 'nbslim_removed_imports_total{module="colorsys"} 3\n' in answer.read().decode()
         process.terminate()
         process.wait(60)

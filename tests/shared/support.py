@@ -140,7 +140,7 @@ def until(condition: Callable[[], object]) -> None:
         time.sleep(0.02)
 
 
-def wait_until_ready(address: str, seconds: float = 60) -> None:
+def wait_until_ready(address: str, seconds: float = 180) -> None:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         with contextlib.suppress(OSError):
