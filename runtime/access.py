@@ -49,7 +49,7 @@ class AccessLog:
                     part += lines.popleft()
                 os.write(_STDOUT, part.encode())
         except OSError:
-            pass
+            lines.clear()
 
     def _now(self) -> str:
         now = time.time()

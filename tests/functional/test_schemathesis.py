@@ -30,7 +30,8 @@ def run(schemathesis, address, folder, *options):
     (folder / "schemathesis.toml").write_text(CONFIGURATION)
     command = [
         schemathesis, "--config-file", "schemathesis.toml", "run", f"{address}/openapi.json", "--checks", "all",
-        "--max-examples", str(EXAMPLES), "--seed", "5", "--generation-database", "none", "--no-color", *options,
+        "--max-examples", str(EXAMPLES), "--seed", "5", "--generation-database", "none", "--no-color",
+        "--suppress-health-check", "too_slow", "--request-timeout", "60", *options,
     ]  # fmt: skip
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 

@@ -1,12 +1,14 @@
 """The access log, as it leaves the process."""
 
 import json
+import os
 import re
 import subprocess
 import sys
 
 import pytest
 from client import ask, client, request
+from nbslim.runtime import access
 
 FIELDS = ["time", "request_id", "client", "method", "path", "status", "bytes", "seconds"]
 SLEEPY = """
@@ -111,3 +113,15 @@ def test_nobody_needs_to_read_the_log(bundle, serving):
         for _ in range(50):
             one.send(request("/predict", b"0"))
             assert one.answer().body == b"0"
+
+
+def test_where_nobody_reads_nothing_is_kept(monkeypatch):
+    read, write = os.pipe()
+    os.close(read)
+    monkeypatch.setattr(access, "_STDOUT", write)
+    log = access.AccessLog(on=True)
+    for _ in range(1000):
+        log.note(request_id="1", client="", method="GET", path="/", status=200, length=0, seconds=0)
+    log.flush()
+    os.close(write)
+    assert not log._lines
