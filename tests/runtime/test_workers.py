@@ -35,6 +35,12 @@ def state(process):
     return "gone"
 
 
+def zombies(process):
+    tasks = Path(f"/proc/{process}/task").iterdir()
+    found = [child for task in tasks for child in (task / "children").read_text().split()]
+    return sum(state(child) == "Z" for child in found)
+
+
 def until(condition, seconds=10):
     end = time.monotonic() + seconds
     while not condition():
@@ -222,22 +228,31 @@ def test_workers_that_die_again_and_again_are_started_less_and_less_often(tmp_pa
     assert "LookupError: of the worker" in errors
 
 
-def test_orphans_of_a_predictor_leave_no_zombies_behind_process_1(bundle, serving):
-    """The first process of a container gets the children of processes that ended."""
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_orphans_of_a_predictor_leave_no_zombies_behind_process_1(workers, bundle, serving):
+    """The first process of a container gets the children of processes that ended; the predictor keeps its own."""
     predictor = """
         def predictor(x):
             import os, subprocess
+            global own
+            if x is None:
+                return own.wait()
+            own = subprocess.Popen(["sh", "-c", "exit 7"])
             subprocess.run(["sh", "-c", "sleep 0.2 & echo $!"], check=True)
-            return os.getppid()
+            return os.getpid()
     """
     unshare = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
     if subprocess.run([*unshare, "true"], check=False, capture_output=True).returncode:
         pytest.skip("no namespace of processes can be made here")
-    with serving(bundle(predictor), prefix=unshare, **SEVERAL) as server:
+    with serving(bundle(predictor), prefix=unshare, NBSLIM_WORKERS=workers) as server:
         (first,) = children(server.process.pid)
-        for _ in range(5):
-            assert ask(server.port, "/predict", b"1").body == b"1"
-        until(lambda: len(children(first)) == 2)
-        assert all(state(child) != "Z" for child in children(first))
+        with client(server.port) as one:  # one connection: one worker
+            for _ in range(5):
+                one.send(request("/predict", b"1"))
+                assert one.answer().status == 200
+            time.sleep(0.5)
+            until(lambda: zombies(first) <= (workers == "1"), 25)  # the last one of the predictor's own
+            one.send(request("/predict", b"null"))
+            assert one.answer().body == b"7"
         os.kill(first, signal.SIGTERM)
         assert server.process.wait(10) == 0
