@@ -24,7 +24,7 @@ from nbslim.packer.workspace import remove_tree
 from nbslim.runtime.bundle import FORMAT
 from nbslim.runtime.integrity import MANIFEST, IntegrityError, check_files
 from nbslim.runtime.pools import VARIABLES
-from nbslim.runtime.settings import variables
+from nbslim.runtime.settings import misspelt, variables
 
 
 @contextlib.contextmanager
@@ -98,7 +98,7 @@ def _tree_command(tree: Path) -> Command:
 
 def _told() -> list[str]:
     """Return the variables that a container would be given with `--env`."""
-    return [*(variable.name for variable in variables()), *VARIABLES]
+    return [*(variable.name for variable in variables()), *misspelt(os.environ), *VARIABLES]
 
 
 @contextlib.contextmanager
