@@ -45,6 +45,10 @@ def server(source: Path, *, log: Callable[[str], None]) -> Iterator[Command]:
             log(f"unpacking {source}")
             unpack_archive(source, tree)
             yield _tree_command(tree)
+    elif not source.exists():
+        raise BuildError(
+            f"{source} does not exist", hint="a notebook, a bundle or an OCI archive can be served"
+        )
     else:
         message = (
             f"{source} is neither a notebook, nor a bundle (a folder with manifest.json), nor an OCI archive"
