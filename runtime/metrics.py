@@ -60,6 +60,8 @@ class Metric:
         yield f"# HELP {self.name} {self.help.translate(_IN_HELP)}"
         yield f"# TYPE {self.name} {self.type}"
         totals = {label: self.total(values) for label, values in numbers.items()}
+        if self.type == "counter" and not self.label:
+            totals.setdefault("", 0.0)  # or nobody would see the first one come
         if self.type == "histogram":
             yield from self._buckets(totals)
             return

@@ -46,8 +46,10 @@ class Stop:
         """Wait until somebody asks; as process 1, reap meanwhile what lost its parent."""
         inherits = os.getpid() == 1
         ended: Set[int] = frozenset()
+        came = select.poll()
+        came.register(self._came, select.POLLIN)
         while not self._asked:
-            if select.select([self._came], [], [], orphans.SECONDS if inherits else None)[0]:
+            if came.poll(orphans.SECONDS * 1000 if inherits else None):
                 os.read(self._came, 4096)
             else:
                 ended = orphans.reap(ended)
