@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import sys
+
+_STDERR = 2
+_UNWRITTEN = (OSError, ValueError, AttributeError)
+"""What writing raises where nobody reads, the disk is full, or a predictor closed or replaced the stream."""
 
 
 def log_to_stderr() -> None:
@@ -15,9 +20,16 @@ def log_to_stderr() -> None:
 
 
 def say(line: str) -> None:
-    """Say a line to whoever operates the service."""
-    sys.stderr.write(f"nbslim: {line}\n")
-    sys.stderr.flush()
+    """Say a line to whoever operates the service, if anybody reads it."""
+    with contextlib.suppress(OSError):
+        os.write(_STDERR, f"nbslim: {line}\n".encode(errors="backslashreplace"))
+
+
+def flush() -> None:
+    """Write what is still to be written to stdout and stderr, as far as that is possible."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(*_UNWRITTEN):
+            stream.flush()
 
 
 def _open_closed() -> None:

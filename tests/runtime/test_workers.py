@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from client import ask, client, request
+from support import free_port, wait_until_ready
 
 SLEEPY = """
     def predictor(seconds):
@@ -256,3 +257,29 @@ def test_orphans_of_a_predictor_leave_no_zombies_behind_process_1(workers, bundl
             assert one.answer().body == b"7"
         os.kill(first, signal.SIGTERM)
         assert server.process.wait(10) == 0
+
+
+@pytest.mark.parametrize("output", ["> /dev/full 2>&1", "> >(true) 2>&1"], ids=["full disk", "nobody reads"])
+def test_service_goes_on_where_nothing_can_be_said(output, bundle):
+    port, folder = free_port(), bundle("predictor = lambda x: __import__('os').getpid()")
+    command = ["bash", "-c", f'exec "$@" {output}', "bash", sys.executable, "-m", "nbslim.runtime", folder]
+    with subprocess.Popen(command, env={**os.environ, "PORT": str(port), **SEVERAL}) as process:
+        try:
+            wait_until_ready(f"http://127.0.0.1:{port}", 10)
+            first = json.loads(ask(port, "/predict", b"1").body)
+            os.kill(first, signal.SIGKILL)
+            until(lambda: state(first) == "gone")
+            assert json.loads(ask(port, "/predict", b"1").body) in children(process.pid)
+            process.terminate()
+            assert process.wait(10) == 0
+        finally:
+            process.terminate()
+
+
+def test_worker_whose_predictor_closed_stdout_ends_as_any_other(bundle, serving):
+    with serving(bundle("predictor = lambda x: __import__('sys').stdout.close()"), **SEVERAL) as server:
+        for _ in range(10):
+            assert ask(server.port, "/predict", b"1").status == 200
+        server.process.terminate()
+        assert server.process.wait(10) == 0
+        assert server.process.stderr.read() == ""
