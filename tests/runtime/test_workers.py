@@ -94,6 +94,7 @@ def test_connections_go_to_the_worker_that_has_fewer(bundle, serving):
         assert counts == {busy: 60}
         os.kill(late, signal.SIGCONT)
         while counts[late] < counts[busy] - 2:
+            time.sleep(0.02)  # a worker that is ahead lets others go first only so often
             counts[accepted()] += 1
             assert counts.total() < 300, counts  # by chance alone, it would be many more
 
