@@ -20,8 +20,6 @@ class Lines:
 
     def __init__(self, limit: int) -> None:
         self.complete: list[bytes] = []
-        self.answered = 0
-        """Lines that were taken."""
         self._limit = limit
         self._rest = bytearray()
 
@@ -44,7 +42,6 @@ class Lines:
         """Return lines that are complete, AT_ONCE at most."""
         lines = self.complete[:AT_ONCE]
         del self.complete[:AT_ONCE]
-        self.answered += len(lines)
         return lines
 
     def close(self) -> None:

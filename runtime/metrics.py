@@ -59,7 +59,12 @@ class Metric:
 
 
 METRICS = (
-    Metric(REQUESTS, "counter", "Requests that got a response, by its status.", "status"),
+    Metric(
+        REQUESTS,
+        "counter",
+        "Requests by the status of the response; 499: the client was gone before.",
+        "status",
+    ),
     Metric(SECONDS, "histogram", "Seconds from a whole request to its response."),
     Metric(RUNNING, "gauge", "Requests that have no response yet."),
     Metric(PREDICTIONS, "counter", "Answers of the predictor, by value.", "value"),

@@ -30,7 +30,10 @@ QUIET_SECONDS = 0.2
 HANDOVER_SECONDS = 0.01
 """How long nothing comes before a server that stops, or hands over, takes it that nothing was under way."""
 IN_MEMORY = 1 << 30
-"""waitress writes larger bodies to temporary files, and an image may have no folder that can be written."""
+"""waitress writes larger bodies to temporary files, and an image may have no folder that can be written.
+
+Nor is it to send a part of a response before the response is counted.
+"""
 YIELD_SECONDS = 0.001
 """How long a process with more connections than others leaves the next one to these."""
 _log = logging.getLogger("nbslim.runtime")
@@ -78,7 +81,7 @@ class Server(TcpWSGIServer):  # type: ignore[misc]  # waitress ships no types
             backlog=BACKLOG,
             connection_limit=10_000,
             recv_bytes=1 << 16,
-            send_bytes=1 << 20,
+            send_bytes=IN_MEMORY,
             max_request_body_size=settings.max_body + 1,
             inbuf_overflow=IN_MEMORY,
             outbuf_overflow=IN_MEMORY,
@@ -99,9 +102,11 @@ class Server(TcpWSGIServer):  # type: ignore[misc]  # waitress ships no types
         self.loop.add(connection)
 
     def begin(self, connection: Connection) -> None:
-        """Note that a request is there."""
+        """Note that a request is there, or that it is answered while it arrives."""
         connection.arrived = time.perf_counter()
-        self._figures.begin()
+        if not connection.in_flight:
+            connection.in_flight = True
+            self._figures.begin()
 
     def readable(self) -> bool:
         """Return whether connections are to be accepted."""
@@ -174,7 +179,8 @@ class Server(TcpWSGIServer):  # type: ignore[misc]  # waitress ships no types
         return found
 
     def note(self, connection: Connection, request: Any, status: int, length: int) -> None:
-        """Count and log a request that got its response."""
+        """Count and log a request with the response that it gets."""
+        connection.in_flight = False
         seconds = time.perf_counter() - connection.arrived
         self._figures.end(status, seconds)
         self._log.note(

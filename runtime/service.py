@@ -65,6 +65,10 @@ class Service:
             return Response(200, JSON, b'{"status":"ready"}')
         return _not_ready(self._obstacle).response()
 
+    def refusal(self) -> Response | None:
+        """Return the response to all samples as long as nothing is loaded."""
+        return _not_ready(self._obstacle).response() if self._served is None else None
+
     def predict(self, body: bytes, encoding: str) -> Response:
         """Answer a request with one sample."""
         try:

@@ -1,5 +1,6 @@
 """Whether a service is ready, as a probe finds out."""
 
+import json
 import signal
 import time
 
@@ -128,3 +129,33 @@ def test_service_that_is_to_stop_goes_on_for_a_while_unready(bundle, serving):
         assert ask(server.port, "/predict", b"3").body == b"9"
         assert server.process.wait(10) == 0
         assert 1.9 < time.monotonic() - begin < 5
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_lines_get_one_problem_while_the_model_is_loaded_though_more_of_them_may_come(
+    workers, bundle, serving
+):
+    folder = bundle(cloudpickle.dumps({"predictor": abs, "slow": Slow()}))
+    ndjson = "Content-Type: application/x-ndjson"
+    stream = request("/predict/batch", b"", ndjson, "Transfer-Encoding: chunked", method="POST")
+    with serving(folder, NBSLIM_WORKERS=workers, wait=False) as server:
+        until_alive(server.port)
+        with client(server.port) as one:
+            for version in ("1.1", "1.0"):
+                one.send(request("/predict/batch", b"-1\n-2\n", ndjson, version=version))
+                assert_not_ready(one.answer(), closes=version == "1.0")
+            assert one.closed()
+        with client(server.port) as one:
+            one.send(stream + b"3\r\n-1\n\r\n")
+            assert_not_ready(one.answer(), closes=True)
+            one.send(b"3\r\n-1\n\r\n" * 1000)
+            assert one.closed()
+        while ask(server.port, "/readyz").status == 503:
+            time.sleep(0.05)
+        assert ask(server.port, "/predict/batch", b"-1\n-2\n", ndjson).body == b'{"answer":1}\n{"answer":2}\n'
+
+
+def assert_not_ready(answer, *, closes):
+    assert (answer.status, answer.headers["content-type"]) == (503, "application/problem+json")
+    assert (answer.headers["retry-after"], json.loads(answer.body)["type"]) == ("1", "urn:nbslim:not-ready")
+    assert (answer.headers.get("connection") == "close") is closes
