@@ -12,7 +12,6 @@ from waitress.utilities import BadRequest, Error  # type: ignore[import-untyped]
 _CODINGS = re.compile(rb"^transfer-encoding:([^\r\n]*(?:\r\n[ \t])?)", re.IGNORECASE | re.MULTILINE)
 """With the beginning of a line that continues it, as no coding has it."""
 _HOST = re.compile(r"(\[[\w.:%]+\]|[\w.~!$&'()*+;=%-]*)(:[0-9]*)?", re.ASCII)
-_TARGET = re.compile(r"[!-~]+")
 _TLS = b"\x16"
 """The first byte of a handshake, which would be waited on for a header's end."""
 
@@ -46,7 +45,7 @@ class StrictParser(HTTPRequestParser):  # type: ignore[misc]
             super().parse_header(header_plus)
         except ValueError:
             raise ParsingError("the address or the length of the body cannot be read") from None
-        if not _TARGET.fullmatch(self.request_uri):
+        if not self.request_uri.isprintable():
             raise ParsingError("the address has characters that none may have")
         self._check_host()
         if self.version == "":

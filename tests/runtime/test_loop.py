@@ -73,3 +73,22 @@ def test_place_is_free_again_whatever_the_next_request_on_the_connection_is(bund
             one.send(request("/predict", b"0") + request("/healthz") + request("/predict", b"0"))
             assert [one.answer().status for _ in range(3)] == [200] * 3
         assert predict(server.port, b"0") == (200, b"0")
+
+
+@pytest.mark.parametrize("seconds", [b"0.004", b"0.02"])
+def test_short_waits_of_the_predictor_are_waited_for_side_by_side(seconds, bundle, serving):
+    """Shorter than a leader may be kept, and longer: neither may let the calls wait for one another."""
+    calls = int(3 / float(seconds))
+    with serving(bundle(SLEEPY), NBSLIM_THREADS="8") as server, ThreadPoolExecutor(16) as pool:
+        alone = calls * float(seconds)
+        assert (
+            seconds_for(list, pool.map(lambda _: many(server.port, seconds, calls // 16), range(16)))
+            < alone / 2
+        )
+
+
+def many(port, sample, times):
+    with client(port) as one:
+        for _ in range(times):
+            one.send(request("/predict", sample))
+            assert one.answer().body == sample
