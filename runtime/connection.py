@@ -236,6 +236,12 @@ class Connection(HTTPChannel):  # type: ignore[misc]  # waitress ships no types
             self.handle_close()
         self.settle()
 
+    def refuse(self, response: Response) -> None:
+        """Respond to a request that is still arriving, if there is one."""
+        if self.request is not None and not (self.requests or self._working):
+            self._refuse(self.request, response)
+            self.settle()
+
     def _time_out(self) -> None:
         detail = "the request did not arrive whole in time"
         problem = Problem(408, "timeout", "The request took too long", detail)

@@ -226,6 +226,12 @@ class Server(TcpWSGIServer):  # type: ignore[misc]  # waitress ships no types
         return True
 
     def _end_if_quiet(self) -> None:
+        refusal = self.service.refusal()
+        if (
+            refusal is not None
+        ):  # this process loads the model, and others wait for it to end before they serve
+            for connection in list(self.active_channels.values()):
+                connection.refuse(refusal)
         if not any(connection.busy for connection in self.active_channels.values()):
             self.loop.end()
 

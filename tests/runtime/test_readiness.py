@@ -155,6 +155,36 @@ def test_lines_get_one_problem_while_the_model_is_loaded_though_more_of_them_may
         assert ask(server.port, "/predict/batch", b"-1\n-2\n", ndjson).body == b'{"answer":1}\n{"answer":2}\n'
 
 
+@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"POST /predict HTTP/1.1\r\nHost",
+        request("/predict", b"-1", "Expect: 100-continue")[:-1],
+        request(
+            "/predict/batch",
+            b"",
+            "Content-Type: application/jsonl",
+            "Transfer-Encoding: chunked",
+            method="POST",
+        ),
+    ],
+)
+def test_client_that_does_not_finish_its_request_keeps_no_worker_from_serving(sent, workers, bundle, serving):
+    folder = bundle(cloudpickle.dumps({"predictor": abs, "slow": Slow()}))
+    with serving(folder, NBSLIM_WORKERS=workers, wait=False) as server:
+        until_alive(server.port)
+        with client(server.port) as one:
+            one.send(sent)
+            begin = time.monotonic()
+            while ask(server.port, "/readyz").status == 503:
+                time.sleep(0.05)
+            assert time.monotonic() - begin < 7  # of which loading takes 2.5
+            if workers == "2":
+                answer = one.answer()
+                assert_not_ready(one.answer() if answer.status == 100 else answer, closes=True)
+
+
 def assert_not_ready(answer, *, closes):
     assert (answer.status, answer.headers["content-type"]) == (503, "application/problem+json")
     assert (answer.headers["retry-after"], json.loads(answer.body)["type"]) == ("1", "urn:nbslim:not-ready")
