@@ -9,8 +9,8 @@ from collections import deque
 from select import PIPE_BUF
 
 _STDOUT = 1
-_LONGEST_PATH = 500
-"""Characters of a path; so a line fits into PIPE_BUF bytes, which are written at once or not at all."""
+_LONGEST = 500
+"""Characters of a path or a method; so a line fits into PIPE_BUF bytes, which are written at once or not at all."""
 
 
 class AccessLog:
@@ -35,8 +35,8 @@ class AccessLog:
         """Note a request; the path is without its query, which may hold what is nobody's business."""
         if self._on:
             self._lines.append(
-                f'{{"time":"{self._now()}","request_id":"{request_id}","client":"{client}","method":"{method}",'
-                f'"path":{json.dumps(path[:_LONGEST_PATH])},"status":{status},"bytes":{length},"seconds":{seconds:.6f}}}\n'
+                f'{{"time":"{self._now()}","request_id":"{request_id}","client":"{client}","method":"{method[:_LONGEST]}",'
+                f'"path":{json.dumps(path[:_LONGEST])},"status":{status},"bytes":{length},"seconds":{seconds:.6f}}}\n'
             )
 
     def flush(self) -> None:

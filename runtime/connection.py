@@ -103,7 +103,9 @@ class Connection(HTTPChannel):  # type: ignore[misc]  # waitress ships no types
     def send_continue(self) -> None:
         """Ask for the body, unless there is none; waitress would then wait for one."""
         if not self.request.completed:
-            super().send_continue()
+            self.request.expect_continue = False
+            self.sent_continue = True
+            self._write(b"HTTP/1.1 100 Continue\r\n\r\n")  # waitress would close, with its lock held, if it cannot
 
     def service(self) -> None:
         """Answer the next request."""

@@ -4,6 +4,7 @@ import contextlib
 import json
 import random
 import re
+import select
 import subprocess
 import sys
 import time
@@ -61,6 +62,19 @@ def test_each_request_has_a_line_of_json(logging):
     assert {line["client"] for line in lines} == {"127.0.0.1"}
     assert [lines[0]["bytes"], lines[4]["bytes"]] == [1, 2 * len(LINES)]
     assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line["time"]) for line in lines)
+
+
+def test_line_of_the_longest_request_is_written_at_once(logging):
+    """Pipes take PIPE_BUF bytes at once or not at all; of a longer line, another process may break the middle."""
+
+    def talk(port):
+        with client(port) as one:
+            one.send(request("/" + "%ff" * 5000, b"", "X-Request-ID: " + "x" * 128, method="G" * 5000))
+            assert one.answer().status == 404
+
+    (line,) = logging(talk)
+    assert (line["method"], line["path"]) == ("G" * 500, "/" + "\u00ff" * 499)
+    assert len(json.dumps(line)) < select.PIPE_BUF
 
 
 def test_log_can_be_off(logging):
