@@ -105,7 +105,9 @@ class Connection(HTTPChannel):  # type: ignore[misc]  # waitress ships no types
         if not self.request.completed:
             self.request.expect_continue = False
             self.sent_continue = True
-            self._write(b"HTTP/1.1 100 Continue\r\n\r\n")  # waitress would close, with its lock held, if it cannot
+            self._write(
+                b"HTTP/1.1 100 Continue\r\n\r\n"
+            )  # waitress would close, with its lock held, if it cannot
 
     def service(self) -> None:
         """Answer the next request."""
