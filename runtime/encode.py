@@ -149,10 +149,14 @@ def _records(frame: object) -> object:
 
 def _array(value: object, tolist: Callable[[], object]) -> object:
     """Return the items of numpy's scalars and arrays, pandas' Series, Index and arrays, torch's tensors."""
-    cast = _cast(getattr(getattr(value, "dtype", None), "str", ""))
+    dtype = getattr(value, "dtype", None)
+    if getattr(dtype, "names", None):
+        return _fields(value)
     # Only numpy's own: pandas' `tolist` gives timestamps of its own, which are datetimes.
-    if cast and hasattr(value, "tobytes"):
-        return plain(value.astype(cast).tolist())  # type: ignore[attr-defined]  # known by its shape alone
+    if getattr(dtype, "kind", "") in {"M", "m"} and hasattr(value, "tobytes"):
+        return plain(_moments(value))
+    if getattr(dtype, "str", "")[1:] in {"f12", "f16"}:  # numpy's `tolist` gives no Python type
+        return plain(value.astype("f8").tolist())  # type: ignore[attr-defined]  # known by its shape alone
     items = tolist()
     if type(items) is int and _is_integer(value):
         _INTEGERS.add(type(value))
@@ -167,12 +171,20 @@ def _is_integer(value: object) -> bool:
     return kind in {"i", "u"} and not hasattr(value, "__len__")
 
 
-def _cast(dtype: str) -> str | None:
-    """Return the dtype to go through where numpy's `tolist` gives bare integers or no Python type at all."""
-    kind, unit = dtype[1:3], dtype[3:]
-    if kind in {"M8", "m8"} and unit in {"[ns]", "[ps]", "[fs]", "[as]"}:
-        return kind + "[us]"
-    return "f8" if dtype[1:] in {"f12", "f16"} else None
+def _fields(value: Any) -> list[object]:
+    """Return a structured value of numpy's: the list of its fields, or of its items."""
+    return [plain(item) for item in (value if value.ndim else map(value.__getitem__, value.dtype.names))]
+
+
+def _moments(value: Any) -> object:
+    """Return what numpy's `tolist` gives for moments and durations where these are no bare integers."""
+    kind, unit = value.dtype.str[1:3], value.dtype.str[3:]
+    whole = value.astype(f"{kind}[us]") if unit in {"[ns]", "[ps]", "[fs]", "[as]"} else value
+    if int in map(type, whole.ravel().tolist()):
+        raise EncodeError(
+            f"a value of type {value.dtype} that Python's datetime cannot hold cannot be written as JSON"
+        )
+    return whole.tolist()  # type: ignore[no-any-return]  # known by its shape alone
 
 
 def _equals_itself(value: object) -> bool:

@@ -125,6 +125,10 @@ np.array([0.5, np.inf], dtype="f4") -> [0.5,null]
 np.array([0.5], dtype="longdouble") -> [0.5]
 np.array([{"a": np.int64(1)}, None], dtype=object) -> [{"a":1},null]
 np.array([(1, 0.5)], dtype=[("a", "i4"), ("b", "f8")]) -> [[1,0.5]]
+np.array([(1, "2024-01-02")], dtype=[("a", "i4"), ("b", "M8[ns]")]) -> [[1,"2024-01-02T00:00:00"]]
+np.array([(1, "NaT")], dtype=[("a", "i4"), ("b", "m8[ns]")])[0] -> [1,null]
+np.array((1, 2), dtype=[("a", "m8[s]"), ("b", "longdouble")]) -> [1.0,2.0]
+pd.DataFrame({"a": pd.to_datetime(["2024-01-02"])}).to_records(index=False) -> [["2024-01-02T00:00:00"]]
 np.ma.array([1, 2], mask=[False, True]) -> [1,null]
 np.matrix([[1, 2]]) -> [[1,2]]
 np.datetime64("2024-01-02") -> "2024-01-02"
@@ -132,6 +136,7 @@ np.datetime64("2024-01-02T03:04:05.123456789") -> "2024-01-02T03:04:05.123456"
 np.datetime64("NaT") -> null
 np.array(["2024-01-02", "NaT"], dtype="M8[ns]") -> ["2024-01-02T00:00:00",null]
 np.timedelta64(1500, "ms") -> 1.5
+np.array([[1, 2]], dtype="m8[D]") -> [[86400.0,172800.0]]
 np.timedelta64(1500000000, "ns") -> 1.5
 {np.int64(1): np.float64(2), np.str_("a"): 3} -> {"1":2.0,"a":3}
 {np.int64(2), np.int64(1)} -> [1,2]
@@ -152,6 +157,8 @@ pd.Timedelta("1min") -> 60.0
 pd.NaT -> null
 pd.NA -> null
 pd.DataFrame([[1, 2]], columns=[1, 1]) -> EncodeError: a value of type DataFrame has two columns of one name
+np.datetime64("30000-01-01") -> EncodeError: a value of type datetime64[D] that Python's datetime cannot hold cannot be written as JSON
+np.array([[1, 2]], dtype="m8[M]") -> EncodeError: a value of type timedelta64[M] that Python's datetime cannot hold cannot be written as JSON
 np.complex128(1j) -> EncodeError: a value of type complex cannot be written as JSON
 np.clongdouble(1j) -> EncodeError: a value of type numpy.clongdouble cannot be written as JSON
 """
