@@ -157,8 +157,8 @@ pd.Timedelta("1min") -> 60.0
 pd.NaT -> null
 pd.NA -> null
 pd.DataFrame([[1, 2]], columns=[1, 1]) -> EncodeError: a value of type DataFrame has two columns of one name
-np.datetime64("30000-01-01") -> EncodeError: a value of type datetime64[D] that Python's datetime cannot hold cannot be written as JSON
-np.array([[1, 2]], dtype="m8[M]") -> EncodeError: a value of type timedelta64[M] that Python's datetime cannot hold cannot be written as JSON
+np.datetime64("30000-01-01") -> EncodeError: a value of type datetime64[D] has no place in Python's datetime
+np.array([[1, 2]], dtype="m8[M]") -> EncodeError: a value of type timedelta64[M] has no place in Python's datetime
 np.complex128(1j) -> EncodeError: a value of type complex cannot be written as JSON
 np.clongdouble(1j) -> EncodeError: a value of type numpy.clongdouble cannot be written as JSON
 """
