@@ -47,6 +47,8 @@ SOURCE = """
             return bytes(1 << 62)
         if x == "object":
             return [{"secret": object()}]
+        if x == "half":
+            return chr(0xD800)
         if x == "long":
             return 9 ** 9999
         if x == "loop":
@@ -346,6 +348,7 @@ FAILURES = [
     ),
     bad_body("answer of a strange type", b'"object"', "not-encodable", status=500),
     bad_body("answer in itself", b'"loop"', "not-encodable", status=500),
+    good("answer with half of a surrogate pair", request(b'"half"'), b'"\\ud800"'),
     bad_body("answer too long", b'"long"', "encoder-failed", status=500),
 ]  # fmt: skip
 BATCHES = [
