@@ -31,6 +31,7 @@ from nbslim.packer.inside_batched import Form, batched_form, proved
 from nbslim.runtime.buffers import FILE as BUFFERS
 from nbslim.runtime.buffers import LEAST, write_buffers
 from nbslim.runtime.bundle import PICKLE, SAMPLES
+from nbslim.runtime.decode import DecodeError, decode
 from nbslim.runtime.effects import Effect
 from nbslim.runtime.encode import EncodeError, encode
 from nbslim.runtime.scoring import EntryPoints, score
@@ -299,15 +300,18 @@ def _answer(
     for index, value in enumerate(inputs):
         try:
             text = encode(value)
-        except EncodeError as error:
+            decode(text.encode())
+        except (EncodeError, DecodeError) as error:
             unusable.append([index + 1, str(error)])
+        except Exception as error:  # a value may raise anything when it is read
+            unusable.append([index + 1, f"{type(error).__name__}: {error}"])
         else:
             texts.append(text)
     texts = list(dict.fromkeys(texts))
     records = [score(functions, json.loads(text)).record(json.loads(text)) for text in texts]
     again = [score(functions, json.loads(text)).record(json.loads(text)) for text in texts]
     stable = [(text, one) for text, one, two in zip(texts, records, again) if one == two]
-    lines = [json.dumps(record, ensure_ascii=False) + "\n" for _, record in stable]
+    lines = [encode(record) + "\n" for _, record in stable]
     Path(folder, SAMPLES).write_text("".join(lines), encoding="utf-8")
     report = {"samples": len(stable), "unstable": len(records) - len(stable), "unusable": unusable}
     return report, stable
