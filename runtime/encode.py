@@ -10,7 +10,7 @@ import functools
 import json
 import math
 import sys
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set, ValuesView
 from pathlib import PurePath
 from typing import Any
 
@@ -111,7 +111,8 @@ def _member(value: enum.Enum) -> object:
 
 
 @plain.register(Sequence)
-def _items(value: Sequence[object]) -> list[object]:
+@plain.register(ValuesView)
+def _items(value: Sequence[object] | ValuesView[object]) -> list[object]:
     return [plain(item) for item in value]
 
 

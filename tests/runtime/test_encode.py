@@ -2,11 +2,12 @@ import dataclasses
 import datetime
 import enum
 import json
+import re
 import subprocess
 import sys
 from collections import OrderedDict, deque, namedtuple
 from decimal import Decimal
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 import pytest
 from nbslim.runtime.encode import EncodeError, encode, plain
@@ -45,6 +46,8 @@ UTC = datetime.timezone.utc
         ((1, "a"), '[1,"a"]'),
         (Point(1, 2), "[1,2]"),
         (range(3), "[0,1,2]"),
+        ({"a": (1,)}.values(), "[[1]]"),
+        ({"a": (1,)}.items(), '[["a",[1]]]'),
         (deque([1]), "[1]"),
         ({"b": 1, "a": [2]}, '{"b":1,"a":[2]}'),
         (OrderedDict(a=1), '{"a":1}'),
@@ -164,7 +167,7 @@ np.clongdouble(1j) -> EncodeError: a value of type numpy.clongdouble cannot be w
 """
 
 NUMERIC_PROGRAM = """
-import json, re, sys
+import datetime, decimal, json, re, sys
 import numpy as np, pandas as pd
 from nbslim.runtime.encode import EncodeError, encode
 
@@ -177,6 +180,10 @@ def text(expression):
 json.dump([text(line) for line in json.load(sys.stdin)], sys.stdout)
 """
 
+DOCUMENT = (Path(__file__).parents[2] / "docs/serving.md").read_text()
+ANSWERS = DOCUMENT.partition("## Answers")[2].partition("## ")[0]
+TOLD = re.findall(r"^\| `(.+?)` \| `(.+?)` \|", ANSWERS, re.MULTILINE)
+
 
 @pytest.fixture(name="texts", scope="session")
 def _texts(tmp_path_factory, alone):
@@ -186,6 +193,7 @@ def _texts(tmp_path_factory, alone):
     subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, python.parents[1]], check=True)
     subprocess.run([uv, "pip", "install", "--quiet", "--python", python, "numpy", "pandas"], check=True)
     expressions = [line.split(" -> ")[0] for line in NUMERIC_CASES.strip().splitlines()]
+    expressions += [expression for expression, _ in TOLD]
     done = subprocess.run(
         [python, "-c", NUMERIC_PROGRAM],
         input=json.dumps(expressions),
@@ -201,3 +209,8 @@ def _texts(tmp_path_factory, alone):
 def test_numpy_and_pandas_value_becomes_text(case, texts):
     expression, text = case.split(" -> ")
     assert texts[expression] == text
+
+
+def test_document_tells_how_answers_are_written(texts):
+    assert len(TOLD) == 12
+    assert {expression: texts[expression] for expression, _ in TOLD} == dict(TOLD)
