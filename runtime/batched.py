@@ -14,6 +14,7 @@ Question = tuple[int, tuple[Any, ...], tuple[Any, ...]]
 
 _PLAIN = frozenset({int, float, str, bool, type(None)})
 _WHOLE = frozenset({int})
+_LONG = 1 << 63
 
 
 @dataclass(frozen=True)
@@ -50,22 +51,21 @@ class Batched:
                 except StopIteration as end:
                     answers[index] = end.value
                 else:
-                    groups.setdefault(self._together(question), []).append((index, question))
+                    groups.setdefault(self._together(*question), []).append((index, question))
             # What the first row's steps have set is set for all: they have taken the same way.
             asked = [(group, runs[group[0][0]][1].run(self._ask, group)) for group in groups.values()]
             results = [result for group, picked in asked for result in zip((i for i, _ in group), picked)]
         return answers
 
-    def _together(self, question: Question) -> object:
+    def _together(self, number: int, rows: tuple[Any, ...], rest: tuple[Any, ...]) -> object:
         """Return what questions have in common that are asked at once.
 
         Neighbours of other types would change a row's own: the 1 of `[1]` is 1.0 in an array beside `[0.5]`.
         """
-        number, rows, rest = question
-        by_column = self.sites[number].by_column
+        kind = kind_in_frame if self.sites[number].by_column else kind_in_array
         if len(rows) == 1 and not rest:  # as most are
-            return number, kind(rows[0], by_column=by_column)
-        return (number, *[kind(row, by_column=by_column) for row in rows], *map(id, rest))
+            return number, kind(rows[0])
+        return (number, *map(kind, rows), *map(id, rest))
 
     def _ask(self, group: Sequence[tuple[int, Question]]) -> list[Any]:
         """Return the result for each row of `group`."""
@@ -87,25 +87,36 @@ def part(result: Any, place: int) -> Any:
     return result[place : place + 1]
 
 
-def kind(value: Any, *, by_column: bool) -> object:
-    """Return what decides the types that `value` gets in an array or a frame: types, names and lengths, no values."""
-    if type(value) in {list, tuple}:
-        return _kind_of_items(value, by_column=by_column)
+def kind_in_array(value: Any) -> object:
+    """Return what decides the type that `value` gets in an array, where all items share one; no values."""
+    if type(value) is not list and type(value) is not tuple:
+        return _kind(value, kind_in_array)
+    types = frozenset(map(type, value))
+    if not types <= _PLAIN:
+        return tuple(map(kind_in_array, value))
+    if int in types:
+        if any(type(item) is int and not -_LONG <= item < _LONG for item in value):
+            return object()
+        if float in types:  # which makes floats of the integers beside it
+            types -= _WHOLE
+    return len(value), types
+
+
+def kind_in_frame(value: Any) -> object:
+    """Return what decides the types that the items of `value` get in a frame, where each column has its own."""
+    if type(value) is list or type(value) is tuple:
+        return tuple(map(kind_in_frame, value))
+    return _kind(value, kind_in_frame)
+
+
+def _kind(value: Any, kind_of_item: Callable[[Any], object]) -> object:
     if type(value) is dict:
-        return tuple((name, kind(item, by_column=by_column)) for name, item in value.items())
+        return tuple((name, kind_of_item(item)) for name, item in value.items())
+    if type(value) is int and not -_LONG <= value < _LONG:
+        return object()  # like no other: beside it, another integer may become a float or an object
     if hasattr(value, "dtype"):
         return type(value), str(value.dtype), getattr(value, "shape", None)
     return type(value)
-
-
-def _kind_of_items(values: Sequence[Any], *, by_column: bool) -> object:
-    types = frozenset(map(type, values))
-    if not types <= _PLAIN:
-        return tuple(kind(value, by_column=by_column) for value in values)
-    if by_column:
-        return tuple(map(type, values))
-    # In one array, an integer beside a float is a float already.
-    return len(values), types - _WHOLE if float in types else types
 
 
 def _length(result: Any, otherwise: int) -> int:

@@ -126,6 +126,22 @@ def test_neighbours_do_not_change_the_type_of_a_row():
     assert form.function([[1], [0.5], [True], ["a"], [None]]) == [int, float, bool, str, type(None)]
 
 
+@pytest.mark.parametrize("table", ["[x]", "pd.DataFrame([x])"], ids=["an array", "a frame"])
+def test_integer_that_no_array_of_integers_holds_is_asked_about_alone(table):
+    source = f"def predictor(x):\n    return long({table})[0]"
+    setup = """
+class pd:
+    DataFrame = list
+
+def long(rows):
+    return [max(abs(row[0]) for row in rows) >= 2**63 for _ in rows]
+"""
+    namespace = run_cells(setup, source)
+    form = batched_form(namespace, namespace)
+    rows = [[1], [2**63], [2], [-(2**64)], [0.5, 1], [2**70, 0.5]]
+    assert form.function(rows) == [False, True, False, True, False, True]
+
+
 def test_state_that_a_row_sets_is_its_own():
     source = """
 import decimal
