@@ -159,7 +159,7 @@ def _array(value: object, tolist: Callable[[], object]) -> object:
     if cast and hasattr(value, "tobytes"):
         return plain(value.astype(cast).tolist())  # type: ignore[attr-defined]  # known by its shape alone
     items = tolist()
-    own = type(items)
+    own: Any = type(items)
     write = _SCALARS.get(own)
     if write is not None and _is_scalar(value):
         _SCALARS[type(value)] = lambda scalar: write(own(scalar))
