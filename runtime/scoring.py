@@ -153,7 +153,7 @@ def _predicted(entry_points: EntryPoints, sample: object) -> Outcome:
 
 def _encoded(answer: object) -> Outcome:
     try:
-        return Outcome(answer=encode(answer))
+        return Outcome(encode(answer))
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # a value of the notebook's own class may raise anything when it is read
