@@ -24,7 +24,7 @@ from nbslim.packer.workspace import remove_tree
 from nbslim.runtime.bundle import FORMAT
 from nbslim.runtime.integrity import MANIFEST, IntegrityError, check_files
 from nbslim.runtime.pools import VARIABLES
-from nbslim.runtime.settings import variables
+from nbslim.runtime.settings import misspelt, variables
 
 
 @contextlib.contextmanager
@@ -45,6 +45,10 @@ def server(source: Path, *, log: Callable[[str], None]) -> Iterator[Command]:
             log(f"unpacking {source}")
             unpack_archive(source, tree)
             yield _tree_command(tree)
+    elif not source.exists():
+        raise BuildError(
+            f"{source} does not exist", hint="a notebook, a bundle or an OCI archive can be served"
+        )
     else:
         message = (
             f"{source} is neither a notebook, nor a bundle (a folder with manifest.json), nor an OCI archive"
@@ -98,7 +102,7 @@ def _tree_command(tree: Path) -> Command:
 
 def _told() -> list[str]:
     """Return the variables that a container would be given with `--env`."""
-    return [*(variable.name for variable in variables()), *VARIABLES]
+    return [*(variable.name for variable in variables()), *misspelt(os.environ), *VARIABLES]
 
 
 @contextlib.contextmanager

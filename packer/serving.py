@@ -40,8 +40,9 @@ def _claim(host: str, port: int) -> None:
         try:
             probe.bind((host, port))
             probe.listen()
-        except OSError as error:
-            message = f"port {port} cannot be listened on: {error.strerror}"
+        except (OSError, UnicodeError) as error:  # not every text can be looked up as a name
+            why = getattr(error, "strerror", None) or error
+            message = f"port {port} of {host} cannot be listened on: {why}"
             raise BuildError(message, hint="choose another one with --port, or set NBSLIM_HOST") from error
 
 

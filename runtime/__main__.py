@@ -16,7 +16,7 @@ from nbslim.runtime.memory import loading
 from nbslim.runtime.metrics import LOADING, MISSES
 from nbslim.runtime.paths import add_distributions
 from nbslim.runtime.pools import fit_pools
-from nbslim.runtime.settings import Settings, SettingsError, read_settings, usage
+from nbslim.runtime.settings import Settings, SettingsError, misspelt, read_settings, usage
 from nbslim.runtime.stopping import end_on_signals
 
 USAGE = "usage: python -m nbslim.runtime [BUNDLE]"
@@ -30,11 +30,13 @@ def main(arguments: Sequence[str], environ: MutableMapping[str, str]) -> int:
     """Serve until a signal; return 0, 1 where bundle or port cannot be used, 2 where what was set is wrong."""
     end_on_signals()
     log_to_stderr()
-    if "--help" in arguments:
+    if not {"-h", "--help"}.isdisjoint(arguments):
         sys.stdout.write(f"{USAGE}\n\nServes BUNDLE over HTTP. Variables of the environment:\n\n{usage()}")
         return 0
     try:
         settings = read_settings(environ)
+        for name, meant in misspelt(environ).items():
+            say(f"{name} is not a variable of the service; is {meant} meant?")
         return _serve(_folder(arguments, settings), settings, environ)
     except (_UsageError, SettingsError) as error:
         say(str(error))

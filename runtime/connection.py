@@ -42,12 +42,22 @@ class Connection(HTTPChannel):  # type: ignore[misc]  # waitress ships no types
         self._working = False
         self._held = False
         """Whether the next request waits until its client has read the responses to others."""
+        self._active = time.monotonic()
         self._lingers = False
         self._linger_until = 0.0
         self.request: Any = None
         self.requests: list[Any]
         super().__init__(server, sock, addr, adj, map=map)
         server.loop.watch(self)
+
+    @property
+    def last_activity(self) -> float:
+        """When something was read or sent last, by `time.monotonic`; waitress asks a clock that may be set."""
+        return self._active
+
+    @last_activity.setter
+    def last_activity(self, _: float) -> None:
+        self._active = time.monotonic()
 
     @property
     def counted(self) -> bool:
@@ -144,7 +154,7 @@ class Connection(HTTPChannel):  # type: ignore[misc]  # waitress ships no types
         self.server.note(self, request, status, length)
         request.close()
         self._begun = False
-        self.last_activity = time.time()
+        self.last_activity = time.monotonic()
         with self.requests_lock:
             if close:
                 self.close_when_flushed = True
@@ -178,7 +188,7 @@ class Connection(HTTPChannel):  # type: ignore[misc]  # waitress ships no types
             if now > self._linger_until:
                 self.handle_close()
             return
-        quiet = time.time() - self.last_activity
+        quiet = now - self.last_activity
         if (self.requests and not self._held) or self._working:
             self._began = now  # what comes after these is not read meanwhile
         elif self.total_outbufs_len or (self.request is not None and self.request.lines is not None):
@@ -218,7 +228,9 @@ class Connection(HTTPChannel):  # type: ignore[misc]  # waitress ships no types
             answers = b"%x\r\n%b\r\n" % (len(answers), answers) if answers else b""
             answers += b"0\r\n\r\n" if ends else b""
         self._write(answers)
-        self.last_activity = time.time()  # before: the lines may have taken longer than a client may be quiet
+        self.last_activity = (
+            time.monotonic()
+        )  # before: the lines may have taken longer than a client may be quiet
         self._working = bool(request.lines.complete)
         if self._working:
             loop = self.server.loop

@@ -19,8 +19,26 @@ VALUES = "nbslim_prediction_values"
 MISSES = "nbslim_removed_imports_total"
 LOADING = "nbslim_load_seconds"
 RESTARTS = "nbslim_worker_restarts_total"
+LOST = "nbslim_access_log_lost_total"
 
-_BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_BOUNDS = (
+    0.0001,
+    0.00025,
+    0.0005,
+    0.001,
+    0.0025,
+    0.005,
+    0.01,
+    0.025,
+    0.05,
+    0.1,
+    0.25,
+    0.5,
+    1.0,
+    2.5,
+    5.0,
+    10.0,
+)
 _CLASSES = 100
 """So many different answers are told apart at most, those that came first."""
 _IN_HELP = str.maketrans({"\\": r"\\", "\n": r"\n"})
@@ -42,6 +60,8 @@ class Metric:
         yield f"# HELP {self.name} {self.help.translate(_IN_HELP)}"
         yield f"# TYPE {self.name} {self.type}"
         totals = {label: self.total(values) for label, values in numbers.items()}
+        if self.type == "counter" and not self.label:
+            totals.setdefault("", 0.0)  # or nobody would see the first one come
         if self.type == "histogram":
             yield from self._buckets(totals)
             return
@@ -66,6 +86,7 @@ METRICS = (
     Metric(VALUES, "histogram", "Answers of the predictor that are numbers."),
     Metric(LOADING, "gauge", "Seconds that loading the bundle took.", total=max),
     Metric(RESTARTS, "counter", "Worker processes that ended and were replaced."),
+    Metric(LOST, "counter", "Lines of the access log that could not be written."),
     Metric(MISSES, "counter", "Imports of modules that nbslim removed from the image.", "module"),
 )
 

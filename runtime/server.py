@@ -29,6 +29,8 @@ BACKLOG = 1024
 QUIET_SECONDS = 0.2
 HANDOVER_SECONDS = 0.01
 """How long nothing comes before a server that stops, or hands over, takes it that nothing was under way."""
+LAST_LINES_SECONDS = 1.0
+"""How long a server that stops waits for whoever reads its access log."""
 IN_MEMORY = 1 << 30
 """waitress writes larger bodies to temporary files, and an image may have no folder that can be written."""
 YIELD_SECONDS = 0.001
@@ -39,8 +41,17 @@ _GIVEN_ID = re.compile(r"[\w.:/+=@-]{1,128}", re.ASCII)
 
 def listen(host: str, port: int) -> socket.socket:
     """Return a socket that listens on all that `host` names; raises OSError where that is not possible."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        return _listening(host, port)
+    except (OSError, UnicodeError) as error:  # not every text can be looked up as a name
+        why = getattr(error, "strerror", None) or error
+        raise OSError(
+            f"port {port} of {host} cannot be listened on: {why}; set PORT or NBSLIM_HOST"
+        ) from error
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
@@ -61,7 +72,7 @@ class Server(TcpWSGIServer):  # type: ignore[misc]  # waitress ships no types
         self.service = service
         self.draining = False
         self.loop = Loop(settings.threads, self._tick)
-        self._log = AccessLog(on=settings.access_log)
+        self._log = AccessLog(service.figures, on=settings.access_log)
         self._figures = RequestFigures(service.figures)
         self._process_id = os.urandom(6).hex()
         self._numbers = itertools.count()
@@ -215,7 +226,7 @@ class Server(TcpWSGIServer):  # type: ignore[misc]  # waitress ships no types
         self.loop.call(lambda: self.drain(quiet))
         if not self.loop.join(seconds):
             return False
-        self._log.flush()
+        self._log.flush(LAST_LINES_SECONDS)
         self.loop.close()
         return True
 

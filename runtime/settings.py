@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 _BYTES = re.compile(r"(\d{1,15})([KMG]i?B?)?", re.IGNORECASE | re.ASCII)
+_PREFIX = "NBSLIM_"
+_MOST_EDITS = 2
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
 
@@ -141,6 +143,33 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         except ValueError as error:
             raise SettingsError(f"{variable.name} must be {error}, not {text!r}") from None
     return Settings(**values)  # type: ignore[arg-type]  # each variable reads its field's type
+
+
+def misspelt(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the names in `environ` that are almost those of variables, each with the one that may be meant.
+
+    Others are let be: Kubernetes sets many where a service is called nbslim.
+    """
+    known = {variable.name: variable.name.replace(_PREFIX, "") for variable in _TABLE.values()}
+    found = {}
+    for name in environ:
+        given = name.replace(_PREFIX, "", 1)
+        if name.startswith(_PREFIX) and given and name not in known:
+            away = {other: 0 if given in text else _edits(given, text) for other, text in known.items()}
+            nearest = min(away, key=away.__getitem__)
+            if away[nearest] <= _MOST_EDITS:
+                found[name] = nearest
+    return found
+
+
+def _edits(one: str, other: str) -> int:
+    """Return how many letters are to be added, removed or changed to make `other` of `one`."""
+    row = list(range(len(other) + 1))
+    for letter in one:
+        above, row = row, [row[0] + 1]
+        for column, wanted in enumerate(other):
+            row.append(min(above[column] + (letter != wanted), above[column + 1] + 1, row[column] + 1))
+    return row[-1]
 
 
 def usage() -> str:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import sys
 import threading
+from collections.abc import Set
 from types import FrameType
+
+from nbslim.runtime import orphans
 
 STOPPING = (signal.SIGTERM, signal.SIGINT)
 GRACE = 2.0
@@ -39,9 +43,16 @@ class Stop:
         return self._asked
 
     def wait(self) -> None:
-        """Wait until somebody asks."""
+        """Wait until somebody asks; as process 1, reap meanwhile what lost its parent."""
+        inherits = os.getpid() == 1
+        ended: Set[int] = frozenset()
+        came = select.poll()
+        came.register(self._came, select.POLLIN)
         while not self._asked:
-            os.read(self._came, 4096)
+            if came.poll(orphans.SECONDS * 1000 if inherits else None):
+                os.read(self._came, 4096)
+            else:
+                ended = orphans.reap(ended)
 
 
 def signals_that_came() -> int:

@@ -7,7 +7,6 @@ import logging
 import os
 import select
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from nbslim.runtime.figures import Figures
+from nbslim.runtime.logs import flush
 from nbslim.runtime.metrics import RESTARTS
 from nbslim.runtime.stopping import STOPPING, signals_that_came
 
@@ -87,8 +87,7 @@ class Workers:
         return max(min(self._due.values()) - time.monotonic(), 0) if self._due else None
 
     def _fork(self, number: int) -> None:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        flush()
         signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)  # the worker unblocks them when it has handlers
         try:
             pid = os.fork()
@@ -113,8 +112,7 @@ class Workers:
         except BaseException:
             _log.exception("worker %d failed", number + 1)
         finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
+            flush()
             os._exit(code)  # what the parent would do at its end is not this process' to do
 
     def _reap(self) -> None:

@@ -219,7 +219,8 @@ def test_nothing_is_run_where_the_port_is_taken(project):
         result = refused(project, PORT=port, NBSLIM_HOST="127.0.0.1")
     assert result.returncode == 5
     assert (
-        result.stderr.splitlines()[0] == f"nbslim: port {port} cannot be listened on: Address already in use"
+        result.stderr.splitlines()[0]
+        == f"nbslim: port {port} of 127.0.0.1 cannot be listened on: Address already in use"
     )
 
 

@@ -44,7 +44,27 @@ def test_port_in_use(archive, temporary):
     with socket.create_server(("0.0.0.0", 0)) as other:
         port = other.getsockname()[1]
         line = refused(archive, temporary, PORT=str(port))
-    assert line == f"nbslim: port {port} cannot be listened on: Address already in use"
+    assert line == f"nbslim: port {port} of 0.0.0.0 cannot be listened on: Address already in use"
+
+
+@pytest.mark.parametrize("host", ["no.such.host.invalid", "a..b"])
+def test_host_that_is_none(host, archive, temporary):
+    line = refused(archive, temporary, NBSLIM_HOST=host)
+    assert line.startswith(f"nbslim: port 8080 of {host} cannot be listened on: ")
+
+
+def test_path_that_leads_nowhere(tmp_path, temporary):
+    source = tmp_path / "notebook.ipnyb"
+    assert refused(source, temporary, PORT=str(free_port())) == f"nbslim: {source} does not exist"
+
+
+def test_misspelt_variable_is_told_by_an_image_too(archive, temporary):
+    variables = {**os.environ, "TMPDIR": str(temporary), "PORT": str(free_port()), "NBSLIM_WORKER": "2"}
+    command = [NBSLIM, "serve", archive]
+    with subprocess.Popen(command, env=variables, stderr=subprocess.PIPE, text=True) as process:
+        said = [process.stderr.readline() for _ in range(2)]
+        process.terminate()
+    assert "nbslim: NBSLIM_WORKER is not a variable of the service; is NBSLIM_WORKERS meant?\n" in said
 
 
 def test_port_of_somebody_else_matters_to_serve_alone(archive):

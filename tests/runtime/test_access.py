@@ -1,13 +1,16 @@
 """The access log, as it leaves the process."""
 
 import json
+import os
 import re
+import socket
 import subprocess
 import sys
 import time
 
 import pytest
 from client import ask, client, request
+from support import free_port, wait_until_ready
 
 FIELDS = ["time", "request_id", "client", "method", "path", "status", "bytes", "seconds"]
 SLEEPY = """
@@ -113,3 +116,37 @@ def test_nobody_needs_to_read_the_log(bundle, serving):
         for _ in range(50):
             one.send(request("/predict", b"0"))
             assert one.answer().body == b"0"
+
+
+@pytest.mark.parametrize("kind", ["pipe", "socket"])
+def test_log_that_is_full_keeps_no_request_and_what_is_lost_is_counted(kind, bundle, tmp_path):
+    read, write = os.pipe() if kind == "pipe" else (end.detach() for end in socket.socketpair())
+    command, port = [sys.executable, "-m", "nbslim.runtime", bundle("predictor = abs")], free_port()
+    with subprocess.Popen(command, env={**os.environ, "PORT": str(port)}, stdout=write) as process:
+        os.close(write)
+        try:
+            wait_until_ready(f"http://127.0.0.1:{port}")
+            with client(port) as one:
+                for _ in range(130):
+                    one.send(request("/predict", b"1") * 100)
+                    assert [one.answer().status for _ in range(100)] == [200] * 100
+                one.send(request("/metrics"))
+                (lost,) = re.findall(
+                    rb"^nbslim_access_log_lost_total (\d+)$", one.answer().body, re.MULTILINE
+                )
+            process.terminate()
+            with open(read) as log:  # noqa: PTH123 - a file descriptor
+                lines = log.readlines()
+            assert 1000 < int(lost) < 3000
+            assert len([json.loads(line) for line in lines if '"/predict"' in line]) == 13000 - int(lost)
+            assert process.wait(10) == 0
+        finally:
+            process.kill()
+
+
+def test_log_that_cannot_be_written_is_counted(bundle, serving):
+    shell = ["sh", "-c", 'exec "$@" > /dev/full', "sh"]
+    with serving(bundle(SLEEPY), prefix=shell) as server:
+        for _ in range(3):
+            assert ask(server.port, "/healthz").status == 200
+        assert b"nbslim_access_log_lost_total 3\n" in ask(server.port, "/metrics").body

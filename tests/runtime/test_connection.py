@@ -181,6 +181,22 @@ def test_idle_connection_is_closed(bundle, serving):
         assert one.closed()
 
 
+@pytest.mark.parametrize(("seconds", "closes"), [(3600, False), (-3600, True)])
+def test_clock_that_is_set_neither_closes_connections_nor_keeps_them(seconds, closes, bundle, serving):
+    predictor = """
+        def predictor(seconds):
+            import time
+            before = time.time
+            time.time = lambda: before() + seconds
+            return seconds
+    """
+    limit = "1" if closes else "60"
+    with serving(bundle(predictor), NBSLIM_IDLE_TIMEOUT=limit) as server, client(server.port, 5) as one:
+        assert ask(server.port, "/predict", str(seconds).encode()).status == 200
+        time.sleep(0 if closes else 2.5)
+        assert one.closed() if closes else not one.is_stale()
+
+
 @pytest.mark.parametrize("threads", ["1", "2"])
 def test_pipelined_requests_that_came_before_the_signal_are_answered(threads, bundle, serving):
     with serving(bundle(SLEEPY), NBSLIM_THREADS=threads) as server, ThreadPoolExecutor(1) as pool:

@@ -9,6 +9,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from support import free_port, wait_until_ready
 
 SLEEPY = """
     def predictor(seconds):
@@ -198,9 +199,24 @@ def test_bad_port_stops_the_start_with_one_line(port, tmp_path):
 def test_port_in_use_stops_the_start_with_one_line(bundle):
     with socket.create_server(("0.0.0.0", 0)) as taken:
         done = start(bundle("predictor = str"), PORT=str(taken.getsockname()[1]))
+        said = f"nbslim: port {taken.getsockname()[1]} of 0.0.0.0 cannot be listened on: "
     assert done.returncode == 1
-    assert done.stderr.startswith("nbslim: ")
-    assert done.stderr.count("\n") == 1
+    assert done.stderr == said + "Address already in use; set PORT or NBSLIM_HOST\n"
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_server_needs_neither_stdin_nor_stdout_nor_stderr(closed, workers, bundle):
+    port, folder = free_port(), bundle("predictor = open")
+    command = ["sh", "-c", f'exec "$@" {closed}', "sh", sys.executable, "-m", "nbslim.runtime", folder]
+    environment = {**os.environ, "PORT": str(port), "NBSLIM_WORKERS": workers}
+    with subprocess.Popen(command, env=environment) as process:
+        try:
+            wait_until_ready(f"http://127.0.0.1:{port}")
+            assert post(port, '"/nowhere"')[0] == 500  # its traceback goes to stderr
+        finally:
+            process.terminate()
+        assert process.wait(10) == 0
 
 
 @pytest.mark.parametrize("arguments", [("a", "b"), ("--what",)])

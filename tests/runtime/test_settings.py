@@ -3,7 +3,7 @@ import subprocess
 import sys
 
 import pytest
-from nbslim.runtime.settings import SettingsError, read_settings, usage, variables
+from nbslim.runtime.settings import SettingsError, misspelt, read_settings, usage, variables
 
 NAMES = [variable.name for variable in variables()]
 BAD = [
@@ -47,13 +47,36 @@ def test_bad_value_stops_the_start(name, tmp_path):
 
 def test_host_that_is_none_stops_the_start(bundle):
     command = [sys.executable, "-m", "nbslim.runtime", bundle("predictor = str")]
-    for host in ("no.such.host.invalid", "1.2.3.4.5", "203.0.113.1"):
+    for host in ("no.such.host.invalid", "1.2.3.4.5", "203.0.113.1", "a..b", "[::1]"):
         done = subprocess.run(
             command, env={"NBSLIM_HOST": host}, capture_output=True, text=True, timeout=20, check=False
         )
         assert (done.returncode, done.stdout) == (1, "")
-        assert done.stderr.startswith("nbslim: ")
+        assert done.stderr.startswith(f"nbslim: port 8080 of {host} cannot be listened on: ")
         assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("NBSLIM_WORKER", "NBSLIM_WORKERS"),
+        ("NBSLIM_WROKERS", "NBSLIM_WORKERS"),
+        ("NBSLIM_PORT", "PORT"),
+        ("NBSLIM_MAXBODY", "NBSLIM_MAX_BODY"),
+        ("NBSLIM_BATCH_WINDOW", "NBSLIM_BATCH_WINDOW_MS"),
+        ("NBSLIM_TIMEOUT", "NBSLIM_REQUEST_TIMEOUT"),
+    ],
+)
+def test_misspelt_variable_is_told_with_the_one_that_is_meant(name, meant, bundle):
+    command = [sys.executable, "-m", "nbslim.runtime", bundle("predictor = str", python="3.2")]
+    done = subprocess.run(command, env={name: "2"}, capture_output=True, text=True, timeout=20, check=False)
+    assert done.stderr.startswith(f"nbslim: {name} is not a variable of the service; is {meant} meant?\n")
+
+
+def test_variables_of_others_are_not_told():
+    kubernetes = ["NBSLIM_SERVICE_HOST", "NBSLIM_SERVICE_PORT", "NBSLIM_KMEANS_PORT_80_TCP_ADDR"]
+    packer = ["NBSLIM_CACHE", "NBSLIM_WORKSPACE", "NBSLIM_DISTRIBUTIONS", "NBSLIM_"]
+    assert misspelt(dict.fromkeys([*NAMES, *kubernetes, *packer, "HOST", "WORKERS"], "1")) == {}
 
 
 @pytest.mark.parametrize(

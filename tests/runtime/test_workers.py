@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from client import ask, client, request
+from support import free_port, wait_until_ready
 
 SLEEPY = """
     def predictor(seconds):
@@ -33,6 +34,12 @@ def state(process):
     with contextlib.suppress(FileNotFoundError):
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
     return "gone"
+
+
+def zombies(process):
+    tasks = Path(f"/proc/{process}/task").iterdir()
+    found = [child for task in tasks for child in (task / "children").read_text().split()]
+    return sum(state(child) == "Z" for child in found)
 
 
 def until(condition, seconds=10):
@@ -222,22 +229,57 @@ def test_workers_that_die_again_and_again_are_started_less_and_less_often(tmp_pa
     assert "LookupError: of the worker" in errors
 
 
-def test_orphans_of_a_predictor_leave_no_zombies_behind_process_1(bundle, serving):
-    """The first process of a container gets the children of processes that ended."""
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_orphans_of_a_predictor_leave_no_zombies_behind_process_1(workers, bundle, serving):
+    """The first process of a container gets the children of processes that ended; the predictor keeps its own."""
     predictor = """
         def predictor(x):
             import os, subprocess
+            global own
+            if x is None:
+                return own.wait()
+            own = subprocess.Popen(["sh", "-c", "exit 7"])
             subprocess.run(["sh", "-c", "sleep 0.2 & echo $!"], check=True)
-            return os.getppid()
+            return os.getpid()
     """
     unshare = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
     if subprocess.run([*unshare, "true"], check=False, capture_output=True).returncode:
         pytest.skip("no namespace of processes can be made here")
-    with serving(bundle(predictor), prefix=unshare, **SEVERAL) as server:
+    with serving(bundle(predictor), prefix=unshare, NBSLIM_WORKERS=workers) as server:
         (first,) = children(server.process.pid)
-        for _ in range(5):
-            assert ask(server.port, "/predict", b"1").body == b"1"
-        until(lambda: len(children(first)) == 2)
-        assert all(state(child) != "Z" for child in children(first))
+        with client(server.port) as one:  # one connection: one worker
+            for _ in range(5):
+                one.send(request("/predict", b"1"))
+                assert one.answer().status == 200
+            time.sleep(0.5)
+            until(lambda: zombies(first) <= (workers == "1"), 25)  # the last one of the predictor's own
+            one.send(request("/predict", b"null"))
+            assert one.answer().body == b"7"
         os.kill(first, signal.SIGTERM)
         assert server.process.wait(10) == 0
+
+
+@pytest.mark.parametrize("output", ["> /dev/full 2>&1", "> >(true) 2>&1"], ids=["full disk", "nobody reads"])
+def test_service_goes_on_where_nothing_can_be_said(output, bundle):
+    port, folder = free_port(), bundle("predictor = lambda x: __import__('os').getpid()")
+    command = ["bash", "-c", f'exec "$@" {output}', "bash", sys.executable, "-m", "nbslim.runtime", folder]
+    with subprocess.Popen(command, env={**os.environ, "PORT": str(port), **SEVERAL}) as process:
+        try:
+            wait_until_ready(f"http://127.0.0.1:{port}", 10)
+            first = json.loads(ask(port, "/predict", b"1").body)
+            os.kill(first, signal.SIGKILL)
+            until(lambda: state(first) == "gone")
+            assert json.loads(ask(port, "/predict", b"1").body) in children(process.pid)
+            process.terminate()
+            assert process.wait(10) == 0
+        finally:
+            process.terminate()
+
+
+def test_worker_whose_predictor_closed_stdout_ends_as_any_other(bundle, serving):
+    with serving(bundle("predictor = lambda x: __import__('sys').stdout.close()"), **SEVERAL) as server:
+        for _ in range(10):
+            assert ask(server.port, "/predict", b"1").status == 200
+        server.process.terminate()
+        assert server.process.wait(10) == 0
+        assert server.process.stderr.read() == ""
