@@ -27,10 +27,11 @@ from typing import Any, TypeVar, cast
 
 import cloudpickle
 from cloudpickle.cloudpickle import _DYNAMIC_CLASS_TRACKER_BY_CLASS, _DYNAMIC_CLASS_TRACKER_BY_ID
-from nbslim.packer.inside_batched import Form, batched_form, proved
+from nbslim.packer.inside_batched import Form, batched_form
+from nbslim.packer.inside_proof import proved
 from nbslim.runtime.buffers import FILE as BUFFERS
 from nbslim.runtime.buffers import LEAST, write_buffers
-from nbslim.runtime.bundle import PICKLE, SAMPLES
+from nbslim.runtime.bundle import BATCHES, PICKLE, SAMPLES
 from nbslim.runtime.decode import DecodeError, decode
 from nbslim.runtime.effects import Effect
 from nbslim.runtime.encode import EncodeError, encode
@@ -178,6 +179,8 @@ def answer(
     decided = proved(form, EntryPoints(entries["predictor"], entries.get("validator")), records)
     if (form.form, decided.form) in {("derived", "derived"), ("defined", "looped")}:
         _replace(folder, aside)
+    if getattr(decided.function, "mixed", False):
+        Path(folder, BATCHES).write_text('{"mixed": true}\n')
     return {**report, "batch": [decided.form, decided.reason, form.form == "defined"]}
 
 
