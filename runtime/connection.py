@@ -7,7 +7,7 @@ import socket
 import time
 from typing import Any
 
-from nbslim.runtime.lines import LinesParser
+from nbslim.runtime.lines import BATCH, LinesParser
 from nbslim.runtime.plain import LINES
 from nbslim.runtime.problems import Problem, Response
 from waitress.channel import ClientDisconnected, HTTPChannel  # type: ignore[import-untyped]
@@ -135,6 +135,10 @@ class Connection(HTTPChannel):  # type: ignore[misc]  # waitress ships no types
             self.respond(request, _malformed(request.error).response(), close=True)
         elif predicts(request):
             self.respond(request, self.server.service.predict(body(request), encoding(request)))
+        elif (request.command, request.path) == BATCH:
+            kind = request.headers.get("CONTENT_TYPE", "")
+            response = self.server.service.predict_batch(body(request), encoding(request), kind)
+            self.respond(request, response)
         else:
             self._run(WSGITask(self, request), request)
 

@@ -7,7 +7,7 @@ from typing import Any
 from nbslim.runtime.plain import is_lines
 from nbslim.runtime.strict import StrictParser
 
-PATH = "/predict/batch"
+BATCH = ("POST", "/predict/batch")
 AT_ONCE = 256
 """Lines that are answered before anything else gets its turn, and before their client gets the answers."""
 
@@ -62,7 +62,7 @@ class LinesParser(StrictParser):
         plain = "CONTENT_ENCODING" not in self.headers
         if (
             self.body_rcv is not None
-            and (self.command, self.path) == ("POST", PATH)
+            and (self.command, self.path) == BATCH
             and plain
             and is_lines(self.headers.get("CONTENT_TYPE", ""))
         ):

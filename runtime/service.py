@@ -121,9 +121,11 @@ class Service:
             self._answers.count(outcome.answer)
         return outcome
 
-    def _scored(self, read: Sequence[object]) -> list[Outcome | Problem]:
+    def _scored(self, read: Sequence[object]) -> Sequence[Outcome | Problem]:
         """Score those of `read` that are samples; what is no sample keeps its place."""
         samples = [one for one in read if not isinstance(one, Problem)]
+        if len(samples) == len(read):
+            return self._score_all(samples)
         outcomes = iter(self._score_all(samples))
         return [one if isinstance(one, Problem) else next(outcomes) for one in read]
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import pytest
+from jsonschema import Draft202012Validator
 from wire import Reader, service, slim_service
 
 MAX_BODY = 100_000
@@ -46,6 +47,8 @@ SOURCE = """
             return bytes(1 << 62)
         if x == "object":
             return [{"secret": object()}]
+        if x == "half":
+            return chr(0xD800)
         if x == "long":
             return 9 ** 9999
         if x == "loop":
@@ -377,6 +380,7 @@ FAILURES = [
     ),
     bad_body("answer of a strange type", b'"object"', "not-encodable", status=500),
     bad_body("answer in itself", b'"loop"', "not-encodable", status=500),
+    good("answer with half of a surrogate pair", request(b'"half"'), b'"\\ud800"'),
     bad_body("answer too long", b'"long"', "encoder-failed", status=500),
 ]  # fmt: skip
 BATCHES = [
@@ -493,8 +497,34 @@ def assert_expected(response, status, expected):
         assert (response.status, response.body) == (status, expected)
 
 
+def received(server, sent, method="GET"):
+    with server.connect() as connection:
+        connection.sendall(sent)
+        return Reader(connection).response(method)
+
+
+@pytest.fixture(scope="module", name="document")
+def _document(server):
+    return json.loads(received(server, request(path="/openapi.json", method="GET", length=False)).body)
+
+
+def assert_documented(document, response, operation):
+    """Check a response against what the document says of an operation; nothing in it enforces what an answer is."""
+    told = operation["responses"].get(str(response.status), {})
+    if "$ref" in told:
+        told = document["components"]["responses"][told["$ref"].split("/")[-1]]
+    assert set(told.get("headers", ())) <= {name.title().replace("Id", "ID") for name in response.headers}
+    media = told.get("content", {}).get(response.headers["content-type"])
+    assert media, (response, operation["responses"].keys())
+    if response.status >= 400:
+        whole = {**media["schema"], "components": document["components"]}
+        Draft202012Validator(whole).validate(json.loads(response.body))
+
+
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.about[:60].encode("unicode_escape").decode())
-def test_server_answers_as_it_should_and_goes_on(case, server):
+def test_server_answers_as_it_should_and_goes_on(case, server, document):
+    batched = any(b"/predict/batch" in part for part in case.sent if isinstance(part, bytes))
+    operation = document["paths"]["/predict/batch" if batched else "/predict"]["post"]
     with server.connect() as connection:
         send(connection, case.sent)
         if case.ends:
@@ -503,6 +533,8 @@ def test_server_answers_as_it_should_and_goes_on(case, server):
         for status, expected in case.expected:
             response = reader.response(case.method)
             assert_expected(response, status, expected)
+            if status not in {100, 404}:
+                assert_documented(document, response, operation)
             assert dict(case.headers).items() <= response.headers.items()
         if case.closes:
             assert reader.closed()
@@ -585,6 +617,14 @@ PATHS = {
     "/readyz": {"GET", "HEAD"},
     "/metrics": {"GET", "HEAD"},
 }
+OF_ANY_REQUEST = {
+    400: request(b"", "X: a\rY: b", length=False),
+    408: request(b"", length=False)[:-1],
+    413: request(b"", f"Content-Length: {MAX_BODY + 1}", length=False),
+    431: request(b"", "X: " + "x" * 300_000, length=False),
+    501: request(b"", "Transfer-Encoding: gzip", length=False),
+    505: request(b"", length=False, version="3.0"),
+}
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "TRACE", "CONNECT")
 
 
@@ -602,6 +642,16 @@ def test_method_is_one_of_those_that_the_path_allows(method, path, server):
         assert set(response.headers["allow"].split(", ")) >= PATHS[path]
         if method != "HEAD":
             assert_problem(response, 405, "about:blank")
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("status", OF_ANY_REQUEST)
+def test_what_any_request_may_get_is_documented_for_each(status, path, server, document):
+    [(method, operation)] = document["paths"][path].items()
+    sent = OF_ANY_REQUEST[status].replace(b"POST /predict", f"{method.upper()} {path}".encode())
+    response = received(server, sent)
+    assert response.status == status
+    assert_documented(document, response, operation)
 
 
 @pytest.mark.parametrize("path", PATHS)
