@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from mmap import ACCESS_READ, mmap
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from nbslim.analyzer import Pickled, as_imported, leads_out, read_pickle
 from nbslim.packer.errors import BuildError
@@ -22,6 +24,12 @@ def leave_bundle(bundle: Path, target: Path) -> None:
         message = f"{target} is not an empty folder"
         raise BuildError(message, hint="give --bundle a new folder")
     shutil.copytree(bundle, target, dirs_exist_ok=True)
+
+
+def sample_records(bundle: Path) -> list[dict[str, Any]]:
+    """Return the samples that the kernel wrote, each with what became of it."""
+    lines = (bundle / SAMPLES).read_text("utf-8").split("\n")
+    return [json.loads(line) for line in lines if line]
 
 
 def files_naming(bundle: Path, folder: Path) -> tuple[str, ...]:

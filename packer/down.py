@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import functools
-import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from nbslim.analyzer import Analysis
+from nbslim.packer.bundle import sample_records
 from nbslim.packer.carry import carry
 from nbslim.packer.draft import Parts
 from nbslim.packer.exchanges import Exchange, exchanges
@@ -23,7 +23,6 @@ from nbslim.packer.reference import Reference, serve_in_full
 from nbslim.packer.removed import module_names
 from nbslim.packer.replay import Expected
 from nbslim.packer.slim import slim
-from nbslim.runtime.bundle import SAMPLES
 
 
 def slim_down(job: Job, execution: Execution, known: Reference | None) -> tuple[Slimmed, Reference]:
@@ -66,8 +65,7 @@ def slim_down(job: Job, execution: Execution, known: Reference | None) -> tuple[
 
 
 def _samples(job: Job) -> list[object]:
-    lines = (job.workspace.bundle / SAMPLES).read_text("utf-8").split("\n")
-    return [json.loads(line)["input"] for line in lines if line]
+    return [record["input"] for record in sample_records(job.workspace.bundle)]
 
 
 def _reference(job: Job, sent: tuple[Exchange, ...], known: Reference | None) -> Reference:

@@ -17,7 +17,7 @@ from nbslim.packer.inside_fit import NotDerivedError, as_definition, check_aroun
 from nbslim.packer.inside_helpers import expanded
 from nbslim.packer.inside_inline import SIMPLE, inlined
 from nbslim.packer.inside_rows import FRAMES, MADE, Rows, has_question
-from nbslim.packer.inside_scope import OwnTransformer, bindings, last_name, loads
+from nbslim.packer.inside_scope import OwnTransformer, bindings, last_name, loads, within
 
 if TYPE_CHECKING:
     from nbslim.packer.inside_fit import Function
@@ -43,10 +43,14 @@ class Asking:
 
 @dataclass(frozen=True)
 class Derived:
-    """A generator function, and what its questions are about, by their numbers."""
+    """A generator function, and what its questions are about, by their numbers.
+
+    `direct`: it is none, and returns its only question, whose result is all that the predictor returns.
+    """
 
     steps: ast.FunctionDef
     sites: tuple[Asking, ...]
+    direct: bool
 
 
 def derive(function: Function, helpers: Callable[[str], Function | None] = lambda _: None) -> Derived:
@@ -65,7 +69,18 @@ def derive(function: Function, helpers: Callable[[str], Function | None] = lambd
         raise NotDerivedError("it asks no model about a list that holds the row alone")
     for one in sites.found:
         ast.fix_missing_locations(one.ask)
-    return Derived(ast.fix_missing_locations(steps), tuple(sites.found))
+    direct = _make_direct(steps)
+    return Derived(ast.fix_missing_locations(steps), tuple(sites.found), direct)
+
+
+def _make_direct(steps: ast.FunctionDef) -> bool:
+    """Return the question itself where `return (yield question)` is all, and tell whether it is."""
+    last = steps.body[-1]
+    ends = [one for one in within(steps) if isinstance(one, (ast.Return, ast.Yield))]
+    if not isinstance(last, ast.Return) or ends != [last, last.value]:
+        return False
+    last.value = cast(ast.Yield, last.value).value
+    return True
 
 
 class Sites:

@@ -27,10 +27,12 @@ from typing import Any, TypeVar, cast
 
 import cloudpickle
 from cloudpickle.cloudpickle import _DYNAMIC_CLASS_TRACKER_BY_CLASS, _DYNAMIC_CLASS_TRACKER_BY_ID
-from nbslim.packer.inside_batched import Form, batched_form, proved
+from nbslim.packer.inside_batched import Form, batched_form
+from nbslim.packer.inside_proof import proved
 from nbslim.runtime.buffers import FILE as BUFFERS
 from nbslim.runtime.buffers import LEAST, write_buffers
-from nbslim.runtime.bundle import PICKLE, SAMPLES
+from nbslim.runtime.bundle import BATCHES, PICKLE, SAMPLES
+from nbslim.runtime.decode import DecodeError, decode
 from nbslim.runtime.effects import Effect
 from nbslim.runtime.encode import EncodeError, encode
 from nbslim.runtime.scoring import EntryPoints, score
@@ -177,6 +179,8 @@ def answer(
     decided = proved(form, EntryPoints(entries["predictor"], entries.get("validator")), records)
     if (form.form, decided.form) in {("derived", "derived"), ("defined", "looped")}:
         _replace(folder, aside)
+    if getattr(decided.function, "mixed", False):
+        Path(folder, BATCHES).write_text('{"mixed": true}\n')
     return {**report, "batch": [decided.form, decided.reason, form.form == "defined"]}
 
 
@@ -299,15 +303,18 @@ def _answer(
     for index, value in enumerate(inputs):
         try:
             text = encode(value)
-        except EncodeError as error:
+            decode(text.encode())
+        except (EncodeError, DecodeError) as error:
             unusable.append([index + 1, str(error)])
+        except Exception as error:  # a value may raise anything when it is read
+            unusable.append([index + 1, f"{type(error).__name__}: {error}"])
         else:
             texts.append(text)
     texts = list(dict.fromkeys(texts))
     records = [score(functions, json.loads(text)).record(json.loads(text)) for text in texts]
     again = [score(functions, json.loads(text)).record(json.loads(text)) for text in texts]
     stable = [(text, one) for text, one, two in zip(texts, records, again) if one == two]
-    lines = [json.dumps(record, ensure_ascii=False) + "\n" for _, record in stable]
+    lines = [encode(record) + "\n" for _, record in stable]
     Path(folder, SAMPLES).write_text("".join(lines), encoding="utf-8")
     report = {"samples": len(stable), "unstable": len(records) - len(stable), "unusable": unusable}
     return report, stable

@@ -11,10 +11,12 @@ from nbslim.packer.distributions import link_file
 INSIDE_KERNEL = (
     "__init__.py",
     "inside_batched.py",
+    "inside_company.py",
     "inside_derive.py",
     "inside_fit.py",
     "inside_helpers.py",
     "inside_inline.py",
+    "inside_proof.py",
     "inside_rows.py",
     "inside_scope.py",
 )

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from nbslim.analyzer import to_json
-from nbslim.packer.bundle import files_naming
+from nbslim.packer.bundle import files_naming, sample_records
 from nbslim.packer.execute import Execution
 from nbslim.packer.job import Job
 from nbslim.packer.ladder import Slimmed
 from nbslim.packer.oci import WrittenImage
 from nbslim.packer.receipt import Receipt
+from nbslim.runtime.encode import EncodeError
 
 
 def receipt_of(
@@ -75,6 +78,19 @@ def _doubts(job: Job, execution: Execution) -> tuple[str, ...]:
     if execution.unstable:
         counted = f"{execution.unstable} samples got two answers from the notebook itself"
         doubts.append(f"{counted}; they are not compared")
+    doubts += _unanswered(sample_records(job.workspace.bundle))
     if not execution.samples:
         doubts.append("no samples: nothing was verified but that the bundle loads; define samples = [...]")
     return tuple(doubts)
+
+
+def _unanswered(records: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield what samples without an answer tell, where that can hardly be meant."""
+    raised = Counter(record["raises"] for record in records if "raises" in record)
+    if unwritten := raised[EncodeError.__name__]:
+        counted = f"{unwritten} of {len(records)} samples get an answer that cannot be written as JSON"
+        yield f"{counted}; the service responds 500, and says of what type it is"
+    elif records and not any("answer" in record for record in records):
+        reasons = [f"{count} raise {name}" for name, count in raised.items()]
+        refused = len(records) - sum(raised.values())
+        yield f"no sample gets an answer: {', '.join(reasons + [f'{refused} are refused'] * bool(refused))}"

@@ -16,8 +16,8 @@ from nbslim.runtime.metrics import LOST
 _STDOUT = 1
 _MOST_LINES = 10_000
 """So many lines wait for whoever reads them at most, about 2 MB."""
-_LONGEST_PATH = 500
-"""Characters of a path; so a line fits into PIPE_BUF bytes, which are written at once or not at all."""
+_LONGEST = 500
+"""Characters of a path or a method; so a line fits into PIPE_BUF bytes, which are written at once or not at all."""
 
 
 class AccessLog:
@@ -51,8 +51,8 @@ class AccessLog:
             self._figures.add(LOST)
         elif self._on:
             self._lines.append(
-                f'{{"time":"{self._now()}","request_id":"{request_id}","client":"{client}","method":"{method}",'
-                f'"path":{json.dumps(path[:_LONGEST_PATH])},"status":{status},"bytes":{length},"seconds":{seconds:.6f}}}\n'
+                f'{{"time":"{self._now()}","request_id":"{request_id}","client":"{client}","method":"{method[:_LONGEST]}",'
+                f'"path":{json.dumps(path[:_LONGEST])},"status":{status},"bytes":{length},"seconds":{seconds:.6f}}}\n'
             )
 
     def flush(self, seconds: float = 0.0) -> None:

@@ -87,6 +87,8 @@ class _Document:
         bundle = self._service.entry_points
         if self._made is None and isinstance(bundle, Bundle):
             self._made = self._make(bundle, enforced=self._service.settings.like_samples)
+        if self._made is None:
+            response.set_header("Refresh", "2")  # a browser that came too early asks again
         _write(response, self._made or self._service.readiness())
 
     on_head = on_get

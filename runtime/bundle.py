@@ -7,7 +7,7 @@ import os
 import pickle
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,8 @@ from nbslim.runtime.scoring import EntryPoints
 
 FORMAT = 2
 PICKLE, SAMPLES = "entry_points.pickle", "samples.jsonl"
+BATCHES = "batches.json"
+"""What was proved of the batched form after it was pickled, where anything was."""
 FILES = "files"
 """Folder of the data files that the notebook's functions open, named from its own folder."""
 
@@ -64,6 +66,10 @@ def load_bundle(folder: Path) -> Bundle:
     if (folder / FILES).is_dir():
         os.chdir(folder / FILES)
     functions = _entry_points(folder / PICKLE)
+    if (folder / BATCHES).exists():
+        functions["predictor_batch"] = replace(
+            functions["predictor_batch"], **json.loads(_read(folder / BATCHES))
+        )
     return Bundle(
         predictor=functions["predictor"],
         validator=functions.get("validator"),

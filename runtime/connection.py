@@ -7,7 +7,7 @@ import socket
 import time
 from typing import Any
 
-from nbslim.runtime.lines import LinesParser
+from nbslim.runtime.lines import BATCH, LinesParser
 from nbslim.runtime.plain import LINES
 from nbslim.runtime.problems import Problem, Response
 from waitress.channel import ClientDisconnected, HTTPChannel  # type: ignore[import-untyped]
@@ -16,7 +16,11 @@ from waitress.task import WSGITask  # type: ignore[import-untyped]
 
 LINGER_SECONDS = 2.0
 """How long what a client still sends is read after a response that did not wait for it; a close would reset both."""
+UNREAD = 1 << 20
+"""Bytes of responses that wait for their client, above which its next request does."""
 PREDICT = ("POST", "/predict")
+GONE = 499
+"""What is counted and logged, after nginx, for a request whose client went before it had its whole response."""
 _log = logging.getLogger("nbslim.runtime")
 _TITLES = {
     400: ("bad-request", "The request is not HTTP as it should be"),
@@ -39,6 +43,10 @@ class Connection(HTTPChannel):  # type: ignore[misc]  # waitress ships no types
         """When the first byte of the next request came, by `time.monotonic`."""
         self._begun = False
         """Whether the header of a response to JSON lines was sent."""
+        self._sent = 0
+        """Bytes of the body of such a response that were sent."""
+        self.in_flight = False
+        """Whether its current request is counted, and has no response yet."""
         self._working = False
         self._held = False
         """Whether the next request waits until its client has read the responses to others."""
@@ -76,6 +84,11 @@ class Connection(HTTPChannel):  # type: ignore[misc]  # waitress ships no types
         super().del_channel(map)
         self.server.note_connections()
 
+    def handle_close(self) -> None:
+        """Close, since the client is gone or nothing is to be sent any more."""
+        super().handle_close()
+        self._let_go()
+
     def readable(self) -> bool:
         """Return whether more may be read: not while what came is being answered."""
         return self._linger_until > 0 or (not self._working and bool(super().readable()))
@@ -100,31 +113,46 @@ class Connection(HTTPChannel):  # type: ignore[misc]  # waitress ships no types
     def send_continue(self) -> None:
         """Ask for the body, unless there is none; waitress would then wait for one."""
         if not self.request.completed:
-            super().send_continue()
+            self.request.expect_continue = False
+            self.sent_continue = True
+            self._write(
+                b"HTTP/1.1 100 Continue\r\n\r\n"
+            )  # waitress would close, with its lock held, if it cannot
 
     def service(self) -> None:
         """Answer the next request."""
         request = self.requests[0] if self.requests else self.request
-        if request.lines is not None and request.error is None:
+        if not self.connected:
+            self._working = False
+            self._abandon(request, GONE)
+        elif request.lines is not None and request.error is None:
             self._answer_lines(request)
         elif self._begun:  # the response's end is missing, so that nobody takes it for a whole one
             self._lingers = True
-            self.finish(request, 200, request.lines.answered, close=True)
+            self._abandon(request, request.error.code)
         elif request.error is not None:
             self._lingers = True
             self.respond(request, _malformed(request.error).response(), close=True)
         elif predicts(request):
             self.respond(request, self.server.service.predict(body(request), encoding(request)))
+        elif (request.command, request.path) == BATCH:
+            kind = request.headers.get("CONTENT_TYPE", "")
+            response = self.server.service.predict_batch(body(request), encoding(request), kind)
+            self.respond(request, response)
         else:
             self._run(WSGITask(self, request), request)
 
     def give_up(self) -> None:
         """Close, since answering went wrong."""
+        if self.in_flight:
+            self._abandon(self.requests[0] if self.requests else self.request, 500)
+        self._working = False
         self.will_close = True
 
     def settle(self) -> None:
         """Send what is left, close what is to be closed, and wait for what may come."""
         if not self.connected:
+            self._let_go()
             return
         if self.total_outbufs_len:
             with self.outbuf_lock:  # another thread may be answering
@@ -142,23 +170,50 @@ class Connection(HTTPChannel):  # type: ignore[misc]  # waitress ships no types
         close = close or request.connection_close or (self.server.draining and self._last)
         keeps = not close and request.version == "1.0"
         head = self.server.head(response, request, "close" if close else "keep-alive" if keeps else "")
-        self._write(head if request.command == "HEAD" else head + response.body)
-        self.finish(request, response.status, len(response.body), close=close)
+        body = b"" if request.command == "HEAD" else response.body
+        self._note(request, response.status, len(body))
+        self._write(head + body)
+        self._finish(request, close=close)
 
-    def finish(self, request: Any, status: int, length: int, *, close: bool) -> None:
-        """Be done with the oldest request: go on with the next one, or close."""
+    def _note(self, request: Any, status: int, length: int) -> None:
+        """Count and log a response before it is sent: its client may ask for the metrics as soon as it has it."""
+        if self._is_gone():
+            status, length = GONE, self._sent
         self.server.note(self, request, status, length)
+
+    def _is_gone(self) -> bool:
+        """Return whether the client has reset the connection; one that sends no more may still read."""
+        with self.outbuf_lock:  # closing waits for it
+            return not self.connected or bool(self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
+
+    def _abandon(self, request: Any, status: int) -> None:
+        """Be done with a request that gets no response, or not the whole of it."""
+        if not self.requests:  # its last byte did not come
+            self.server.begin(self)
+        self.server.note(self, request, status, self._sent)
+        self._finish(request, close=True)
+
+    def _let_go(self) -> None:
+        """Be done with a request that was still arriving when its client went, and that nobody answers now."""
+        request = self.request
+        if request is not None and request.headers_finished and not self.requests and not self._working:
+            self._abandon(request, GONE)
+
+    def _finish(self, request: Any, *, close: bool) -> None:
+        """Be done with the oldest request: go on with the next one, or close."""
         request.close()
         self._begun = False
+        self._sent = 0
         self.last_activity = time.monotonic()
         with self.requests_lock:
             if close:
                 self.close_when_flushed = True
                 self.requests = []
+                self.request = None
                 return
             del self.requests[0]
             if self.requests:
-                if self.total_outbufs_len > self.adj.send_bytes:
+                if self.total_outbufs_len > UNREAD:
                     self._held = True  # the leader may take it back at once
                 else:
                     self.server.add_task(self)
@@ -188,29 +243,45 @@ class Connection(HTTPChannel):  # type: ignore[misc]  # waitress ships no types
         quiet = now - self.last_activity
         if (self.requests and not self._held) or self._working:
             self._began = now  # what comes after these is not read meanwhile
-        elif self.total_outbufs_len or (self.request is not None and self.request.lines is not None):
+        elif self.total_outbufs_len or self._begun:
             if quiet > settings.request_timeout:
+                if self._begun:
+                    self._abandon(self.request, 408)
                 self.handle_close()
         elif self.request is not None and not self.request.empty:
-            if now - self._began > settings.request_timeout:
+            if (now - self._began if self.request.lines is None else quiet) > settings.request_timeout:
                 self._time_out()
         elif quiet > settings.idle_timeout:
             self.handle_close()
         self.settle()
 
+    def refuse(self, response: Response) -> None:
+        """Respond to a request that is still arriving, if there is one."""
+        if self.request is not None and not (self.requests or self._working):
+            self._refuse(self.request, response)
+            self.settle()
+
     def _time_out(self) -> None:
-        request, self.request = self.request, None
         detail = "the request did not arrive whole in time"
         problem = Problem(408, "timeout", "The request took too long", detail)
-        self._lingers = True
-        self.requests = [request]
+        self._refuse(self.request, problem.response())
+
+    def _refuse(self, request: Any, response: Response) -> None:
+        """Respond to a request that is there, or still arriving."""
+        arrives = not self.requests
+        if arrives:
+            self._lingers = True
+            self.requests = [request]
         self.server.begin(self)
-        self.respond(request, problem.response(), close=True)
+        self.respond(request, response, close=arrives)
 
     def _answer_lines(self, request: Any) -> None:
         """Answer the lines that are there; the header comes before the first, an empty chunk after the last."""
-        if not self.connected:
-            request.lines.close()
+        refusal = None if self._begun else self.server.service.refusal()
+        if refusal is not None:
+            self._refuse(request, refusal)
+            self._working = False
+            return
         lines = request.lines.take()
         ends = bool(self.requests) and not request.lines.complete
         chunked = request.version == "1.1"
@@ -220,20 +291,24 @@ class Connection(HTTPChannel):  # type: ignore[misc]  # waitress ships no types
             framing = "Transfer-Encoding: chunked\r\n" if chunked else ""
             head = self.server.head(Response(200, LINES, b""), request, "close" if close else "", framing)
             self._write(head)
+            self.server.begin(self)
         answers = b"".join(self.server.service.predict_lines(lines))
+        length = self._sent + len(answers)
+        if ends:
+            self._note(request, 200, length)
         if chunked:
             answers = b"%x\r\n%b\r\n" % (len(answers), answers) if answers else b""
             answers += b"0\r\n\r\n" if ends else b""
         self._write(answers)
-        self.last_activity = (
-            time.monotonic()
-        )  # before: the lines may have taken longer than a client may be quiet
+        self._sent = length
+        # Before: the lines may have taken longer than a client may be quiet.
+        self.last_activity = time.monotonic()
         self._working = bool(request.lines.complete)
         if self._working:
             loop = self.server.loop
             loop.call(lambda: loop.add(self))  # others first
         elif ends:
-            self.finish(request, 200, request.lines.answered, close=close)
+            self._finish(request, close=close)
 
     def _run(self, task: Any, request: Any) -> None:
         """Answer by the WSGI application."""
@@ -252,7 +327,8 @@ class Connection(HTTPChannel):  # type: ignore[misc]  # waitress ships no types
                 return
             task.close_on_finish = True
         close = task.close_on_finish or (self.server.draining and self._last)
-        self.finish(request, int(task.status[:3]), task.content_bytes_written, close=close)
+        self._note(request, int(task.status[:3]), task.content_bytes_written)
+        self._finish(request, close=close)
 
     def _write(self, data: bytes) -> None:
         """Send as much as the kernel takes, and keep the rest; whoever is gone gets nothing."""

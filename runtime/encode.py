@@ -10,12 +10,10 @@ import functools
 import json
 import math
 import sys
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set, ValuesView
 from pathlib import PurePath
 from typing import Any
 
-_INTEGERS: set[type] = set()
-"""The types of integers of numpy's that were seen."""
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
@@ -25,12 +23,17 @@ class EncodeError(Exception):
 
 def encode(value: object) -> str:
     """Return `value` as compact JSON text that can be encoded as UTF-8, or raise EncodeError."""
-    if type(value) in _INTEGERS:  # what most models answer
-        return int.__repr__(value.tolist())  # type: ignore[attr-defined]  # that is how they came there
+    write = _SCALARS.get(type(value))
+    if write is not None:
+        return write(value)
     try:
-        text = _ENCODER.encode(plain(value))
+        return _text(plain(value))
     except RecursionError:
         raise EncodeError(f"a value of type {_name(value)} is nested too deeply or holds itself") from None
+
+
+def _text(value: object) -> str:
+    text = _ENCODER.encode(value)
     # A lone surrogate has no UTF-8; its backslash form is JSON's own escape.
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
 
@@ -75,6 +78,8 @@ plain.register(PurePath, str)
 
 @plain.register(float)
 def _finite(value: float) -> float | None:
+    if _is_scalar(value):  # numpy's float64
+        _SCALARS[type(value)] = _number
     return float(value) if math.isfinite(value) else None
 
 
@@ -111,7 +116,8 @@ def _member(value: enum.Enum) -> object:
 
 
 @plain.register(Sequence)
-def _items(value: Sequence[object]) -> list[object]:
+@plain.register(ValuesView)
+def _items(value: Sequence[object] | ValuesView[object]) -> list[object]:
     return [plain(item) for item in value]
 
 
@@ -149,30 +155,55 @@ def _records(frame: object) -> object:
 
 def _array(value: object, tolist: Callable[[], object]) -> object:
     """Return the items of numpy's scalars and arrays, pandas' Series, Index and arrays, torch's tensors."""
-    cast = _cast(getattr(getattr(value, "dtype", None), "str", ""))
+    dtype = getattr(value, "dtype", None)
+    if getattr(dtype, "names", None):
+        return _fields(value)
     # Only numpy's own: pandas' `tolist` gives timestamps of its own, which are datetimes.
-    if cast and hasattr(value, "tobytes"):
-        return plain(value.astype(cast).tolist())  # type: ignore[attr-defined]  # known by its shape alone
+    if getattr(dtype, "kind", "") in {"M", "m"} and hasattr(value, "tobytes"):
+        return plain(_moments(value))
+    if getattr(dtype, "str", "")[1:] in {"f12", "f16"}:  # numpy's `tolist` gives no Python type
+        return plain(value.astype("f8").tolist())  # type: ignore[attr-defined]  # known by its shape alone
     items = tolist()
-    if type(items) is int and _is_integer(value):
-        _INTEGERS.add(type(value))
+    own: Any = type(items)
+    write = _SCALARS.get(own)
+    if write is not None and _is_scalar(value):
+        _SCALARS[type(value)] = lambda scalar: write(own(scalar))
     if type(items) is type(value):
         raise EncodeError(f"a value of type {_name(value)} cannot be written as JSON")
     return plain(items)
 
 
-def _is_integer(value: object) -> bool:
-    """Return whether a value is an integer of numpy's; an array, which has a length, could be of any other type."""
+def _is_scalar(value: object) -> bool:
+    """Return whether a value is a number of numpy's; an array, which has a length, could be of any other type."""
     kind = getattr(getattr(value, "dtype", None), "kind", "")
-    return kind in {"i", "u"} and not hasattr(value, "__len__")
+    return kind in {"b", "i", "u", "f"} and not hasattr(value, "__len__")
 
 
-def _cast(dtype: str) -> str | None:
-    """Return the dtype to go through where numpy's `tolist` gives bare integers or no Python type at all."""
-    kind, unit = dtype[1:3], dtype[3:]
-    if kind in {"M8", "m8"} and unit in {"[ns]", "[ps]", "[fs]", "[as]"}:
-        return kind + "[us]"
-    return "f8" if dtype[1:] in {"f12", "f16"} else None
+def _number(value: float) -> str:
+    return float.__repr__(value) if math.isfinite(value) else "null"
+
+
+_SCALARS: dict[type, Callable[[Any], str]] = {
+    bool: lambda value: "true" if value else "false",
+    int: int.__repr__,
+    float: _number,
+    str: _text,
+}
+"""What writes values of a type without a look at their parts; of numpy's numbers, those that were seen."""
+
+
+def _fields(value: Any) -> list[object]:
+    """Return a structured value of numpy's: the list of its fields, or of its items."""
+    return [plain(item) for item in (value if value.ndim else map(value.__getitem__, value.dtype.names))]
+
+
+def _moments(value: Any) -> object:
+    """Return what numpy's `tolist` gives for moments and durations where these are no bare integers."""
+    kind, unit = value.dtype.str[1:3], value.dtype.str[3:]
+    whole = value.astype(f"{kind}[us]") if unit in {"[ns]", "[ps]", "[fs]", "[as]"} else value
+    if int in map(type, whole.ravel().tolist()):
+        raise EncodeError(f"a value of type {value.dtype} has no place in Python's datetime")
+    return whole.tolist()
 
 
 def _equals_itself(value: object) -> bool:

@@ -80,7 +80,7 @@ class Figures:
         return {key: tuple(values) for key, values in found.items()}
 
     def _new(self, key: Key) -> int:
-        written = "\0".join(key).encode()
+        written = "\0".join(key).encode("utf-8", "backslashreplace")
         full = sum(name == key[0] for name, _ in self._places) >= _LABELS
         if (full and key[1] != OTHERS) or len(written) > _KEY:
             return self.place(key[0], OTHERS)

@@ -6,13 +6,10 @@ from typing import Any
 
 from nbslim.runtime.plain import is_lines
 from nbslim.runtime.strict import StrictParser
-from waitress.utilities import BadRequest  # type: ignore[import-untyped]  # waitress ships no types
 
-PATH = "/predict/batch"
+BATCH = ("POST", "/predict/batch")
 AT_ONCE = 256
 """Lines that are answered before anything else gets its turn, and before their client gets the answers."""
-_LONGEST_FRAME = 1 << 16
-"""Bytes of a chunk's size or of what comes behind the last chunk; waitress counts these to a body's limit."""
 
 
 class Lines:
@@ -20,8 +17,6 @@ class Lines:
 
     def __init__(self, limit: int) -> None:
         self.complete: list[bytes] = []
-        self.answered = 0
-        """Lines that were taken."""
         self._limit = limit
         self._rest = bytearray()
 
@@ -44,7 +39,6 @@ class Lines:
         """Return lines that are complete, AT_ONCE at most."""
         lines = self.complete[:AT_ONCE]
         del self.complete[:AT_ONCE]
-        self.answered += len(lines)
         return lines
 
     def close(self) -> None:
@@ -68,7 +62,7 @@ class LinesParser(StrictParser):
         plain = "CONTENT_ENCODING" not in self.headers
         if (
             self.body_rcv is not None
-            and (self.command, self.path) == ("POST", PATH)
+            and (self.command, self.path) == BATCH
             and plain
             and is_lines(self.headers.get("CONTENT_TYPE", ""))
         ):
@@ -83,11 +77,4 @@ class LinesParser(StrictParser):
         taken = super().received(data)
         if self.lines is not None and self.completed:
             self.lines.end()
-        elif self.lines is not None and self.chunked:
-            self._check_frame()
         return taken
-
-    def _check_frame(self) -> None:
-        if len(self.body_rcv.control_line) + len(self.body_rcv.trailer) > _LONGEST_FRAME:
-            self.error = BadRequest("a chunk's size, or what comes behind the last chunk, is too long")
-            self.completed = True

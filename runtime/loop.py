@@ -3,7 +3,8 @@
 Handing each request from a thread that reads to a thread that answers makes two threads fight for the interpreter
 lock: measured, it more than doubled what a request costs. So one thread, the leader, reads, answers and writes.
 Only when a job keeps it longer than PATIENCE, a thread that stood by takes the lead (after the leader/followers
-pattern of Schmidt and others, where every job changes the leader).
+pattern of Schmidt and others, where every job changes the leader). Where several calls may run at a time and they
+usually take long, the leader leaves the lead to another before each, as that pattern has it.
 """
 
 from __future__ import annotations
@@ -21,6 +22,10 @@ from waitress.trigger import trigger  # type: ignore[import-untyped]
 
 PATIENCE = 0.01
 """Seconds that a job may keep the leader."""
+BRIEF = 0.001
+"""Seconds that calls may usually take, where several may run at a time, for the leader to do them and keep the lead."""
+LAST = 5
+"""Calls of which the middle one, by how long it took, is the usual one: a hiccup is not."""
 TICK = 1.0
 _log = logging.getLogger("nbslim.runtime")
 
@@ -70,8 +75,13 @@ class Loop:
         self._changed = threading.Condition(threading.Lock())
         self._leader = 0
         self._job: Job | None = None
-        self._done = 0
+        self._gone_on = 0
+        """How often a leader was done with a job, or left the lead."""
         self._running = 0
+        self._took: deque[float] = deque([0.0] * LAST, maxlen=LAST)
+        """Seconds that the last counted jobs took which a leader did."""
+        self._long = False
+        self._tries_again = 0.0
         self._awake = False
         self._watched = False
         self._ending = False
@@ -164,14 +174,14 @@ class Loop:
     def _watch_leader(self, me: int) -> None:
         """Take the lead if one job keeps the leader; stop watching when there are none. The lock is held."""
         self._watched = True
-        done = self._done
-        self._changed.release()
-        time.sleep(PATIENCE)
-        self._changed.acquire()
+        before = self._gone_on
+        self._changed.wait_for(lambda: not self._leader or self._ending, PATIENCE)
         self._watched = False
-        if done == self._done and self._job is None:
+        if before != self._gone_on:
+            return
+        if self._job is None:
             self._awake = False
-        elif done == self._done and self._job is not None:
+        else:
             self._calls.append(self._job.settle)  # what it came from is not read meanwhile
             self._job = None
             self._leader = me
@@ -220,23 +230,55 @@ class Loop:
 
     def _do(self, job: Job, me: int) -> None:
         counted = job.counted  # now: a connection's next request may be of the other kind
+        leaves = counted and self._leaves_lead()
+        if leaves:
+            job.settle()  # what it came from is not read meanwhile
         with self._changed:
-            self._job = job
             self._running += counted
-            if not self._awake:
-                self._awake = True
-                self._changed.notify()
+            if leaves:
+                self._leave_lead()
+            else:
+                self._keep_lead(job)
+        begin = time.monotonic()
         _serviced(job)
         with self._changed:
-            self._done += 1
             self._running -= counted
+            if counted and not leaves:
+                self._learn(time.monotonic() - begin)
             leads = self._leader == me
             if leads:
                 self._job = None
+                self._gone_on += 1
         if leads:
             job.settle()
         else:
             self.call(job.settle)
+
+    def _keep_lead(self, job: Job) -> None:
+        """Do a job as the leader, whom one of those who stand by watches. The lock is held."""
+        self._job = job
+        if not self._awake:
+            self._awake = True
+            self._changed.notify()
+
+    def _leave_lead(self) -> None:
+        """Let one of those who stand by lead. The lock is held."""
+        self._leader = 0
+        self._gone_on += 1
+        self._changed.notify()
+
+    def _leaves_lead(self) -> bool:
+        """Return whether to leave the lead for a call: where calls are long, but for one each second, which tells."""
+        now = time.monotonic()
+        if self._long and now < self._tries_again:
+            return True
+        self._tries_again = now + TICK
+        return False
+
+    def _learn(self, seconds: float) -> None:
+        """Note how long a call took that the leader did."""
+        self._took.append(seconds)
+        self._long = self._places > 1 and sorted(self._took)[LAST // 2] > BRIEF
 
 
 def _serviced(job: Job) -> None:

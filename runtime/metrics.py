@@ -41,6 +41,8 @@ _BOUNDS = (
 )
 _CLASSES = 100
 """So many different answers are told apart at most, those that came first."""
+_LONG = 1_000
+"""An answer of more characters of JSON is one of the others: no label has room for it."""
 _IN_HELP = str.maketrans({"\\": r"\\", "\n": r"\n"})
 _IN_LABEL = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
 
@@ -79,7 +81,12 @@ class Metric:
 
 
 METRICS = (
-    Metric(REQUESTS, "counter", "Requests that got a response, by its status.", "status"),
+    Metric(
+        REQUESTS,
+        "counter",
+        "Requests by the status of the response; 499: the client was gone before.",
+        "status",
+    ),
     Metric(SECONDS, "histogram", "Seconds from a whole request to its response."),
     Metric(RUNNING, "gauge", "Requests that have no response yet."),
     Metric(PREDICTIONS, "counter", "Answers of the predictor, by value.", "value"),
@@ -170,7 +177,7 @@ class AnswerFigures:
         self._figures.add_at(self._place(answer) if place is None else place, times)
 
     def _place(self, answer: str) -> int:
-        if len(self._classes) >= _CLASSES:
+        if len(self._classes) >= _CLASSES or len(answer) > _LONG:
             return self._figures.place(PREDICTIONS, OTHERS)
         value = json.loads(answer)
         label = value if isinstance(value, str) else answer

@@ -27,8 +27,10 @@ PROBLEMS = {
     "413": "The body is larger than this service takes",
     "415": "The body has a Content-Encoding that this service does not know",
     "431": "The request's headers are too large",
-    "500": "The validator or the predictor failed, or the answer cannot be written as JSON",
+    "500": "The validator, the predictor or the service failed, or the answer cannot be written as JSON",
+    "501": "The request's transfer encoding is not chunked",
     "503": "The service is not ready, or it is stopping",
+    "505": "The request's version of HTTP is not 1.0 or 1.1",
 }
 
 _Examples = Sequence[Mapping[str, Any]]
@@ -121,12 +123,12 @@ def _predict_batch(shown: _Examples) -> dict[str, Any]:
 
 
 def _get(operation: str, summary: str, media: str, schema: Schema) -> dict[str, Any]:
-    responses = {"200": _response(summary, media, schema), **_problems("400", "408", "431", "503")}
+    responses = {"200": _response(summary, media, schema), **_problems(*PROBLEMS.keys() - {"415"})}
     return {"operationId": operation, "summary": summary, "responses": responses}
 
 
 def _problems(*statuses: str) -> dict[str, Any]:
-    return {status: ref("responses", f"Problem{status}") for status in statuses}
+    return {status: ref("responses", f"Problem{status}") for status in sorted(statuses)}
 
 
 def _response(

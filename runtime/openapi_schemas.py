@@ -14,7 +14,7 @@ def ref(kind: str, name: str) -> dict[str, str]:
     return {"$ref": f"#/components/{kind}/{name}"}
 
 
-_PROBLEM_SCHEMA = {
+_PROBLEM_SCHEMA: dict[str, Any] = {
     "description": "A problem document (RFC 9457)",
     "type": "object",
     "properties": {
@@ -35,10 +35,10 @@ _ROW_SCHEMA = {
     "required": ["row", "type", "title", "detail"],
 }
 
-_BATCH_PROBLEM_SCHEMA = {
-    **ref("schemas", "Problem"),
+_BATCH_PROBLEM_SCHEMA: dict[str, Any] = {
+    **_PROBLEM_SCHEMA,  # no reference to it: generators of clients take nothing beside one
     "description": "A problem document; `rows` is there where the array itself could be read",
-    "properties": {"rows": {"type": "array", "items": _ROW_SCHEMA}},
+    "properties": {**_PROBLEM_SCHEMA["properties"], "rows": {"type": "array", "items": _ROW_SCHEMA}},
 }
 
 _STATUS_SCHEMA = {"type": "object", "properties": {"status": {"type": "string"}}, "required": ["status"]}

@@ -17,8 +17,8 @@ _TEMPLATE = Path(__file__).with_name("page.html")
 _PLACE = "{{about}}"
 
 # The hashes of the page's only script and style: nothing else can run or load, whatever a sample holds.
-_SCRIPT = "sha256-G8cKoMo8cWqGaDj7Y8F+tLTJOZH23NlcSJQmvPoruqA="
-_STYLE = "sha256-2n6Ow6d9HuGQXRYocLXBiYNjDY7Zk2s28YwyC0QqxIM="
+_SCRIPT = "sha256-+O2EDTvQ9A1Pxks3HcWH//52cTTXYABO7cCdgfU9du0="
+_STYLE = "sha256-3OJJj1sdfp8uWsR55+pm2ucqvAQ2Xy1seD64WFE2VOc="
 
 _POLICY = (
     f"default-src 'none'; script-src '{_SCRIPT}'; style-src '{_STYLE}'; connect-src 'self'; img-src data:; "

@@ -110,9 +110,11 @@ def answered(result: Result) -> Response:
 
 def answered_all(results: Sequence[Result]) -> Response:
     """Return the response for a JSON array: all answers in order, or one problem that lists the rows without one."""
-    answers = [result.answer for result in results if isinstance(result, Outcome)]
-    if None not in answers and len(answers) == len(results):
-        return Response(200, JSON, f"[{','.join(map(str, answers))}]".encode())
+    answers = [
+        result.answer for result in results if isinstance(result, Outcome) and result.answer is not None
+    ]
+    if len(answers) == len(results):
+        return Response(200, JSON, f"[{','.join(answers)}]".encode())
     bad = [(row, _problem(one)) for row, one in enumerate(results) if getattr(one, "answer", None) is None]
     return _batch_problem(bad).response()
 

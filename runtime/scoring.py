@@ -6,7 +6,7 @@ import contextvars
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from nbslim.runtime.encode import encode, plain
 
@@ -23,8 +23,7 @@ class EntryPoints:
     predictor_batch: Callable[[list[Any]], Sequence[Any]] | None = None
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):  # made for each row: a frozen dataclass takes three times as long
     """What became of one sample: exactly one of `answer`, `refused` and `error` is set.
 
     `answer` is JSON text. `error` is for the log; `step` says what raised it: the validator, the predictor
@@ -107,18 +106,17 @@ def score_all(
     passed = [index for index, outcome in enumerate(stopped) if outcome is None]
     try:
         # Copies: what is scored again must be what the validator has left.
-        answers = iter(
-            answer_all(entry_points.predictor_batch, [_copied(samples[index]) for index in passed])
-        )
+        answers = answer_all(entry_points.predictor_batch, [_copied(samples[index]) for index in passed])
     except KeyboardInterrupt:
         raise
     except BaseException as error:
         if on_loop:
             on_loop(error)
-        scored = (contexts[index].run(_predicted, entry_points, samples[index]) for index in passed)
+        scored = [contexts[index].run(_predicted, entry_points, samples[index]) for index in passed]
     else:
-        scored = (contexts[index].run(_encoded, next(answers)) for index in passed)
-    return [outcome or next(scored) for outcome in stopped]
+        scored = [contexts[index].run(_encoded, answer) for index, answer in zip(passed, answers)]
+    rest = iter(scored)
+    return [outcome or next(rest) for outcome in stopped]
 
 
 def answer_all(predictor_batch: Callable[[list[Any]], Sequence[Any]], samples: list[Any]) -> list[Any]:
@@ -155,7 +153,7 @@ def _predicted(entry_points: EntryPoints, sample: object) -> Outcome:
 
 def _encoded(answer: object) -> Outcome:
     try:
-        return Outcome(answer=encode(answer))
+        return Outcome(encode(answer))
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # a value of the notebook's own class may raise anything when it is read
@@ -165,10 +163,12 @@ def _encoded(answer: object) -> Outcome:
 def _copied(value: Any) -> Any:
     """Return a copy of a JSON value; another value as it is."""
     if type(value) is list:
+        if _CONTAINERS.isdisjoint(map(type, value)):
+            return value[:]
         return [_copied(item) if type(item) in _CONTAINERS else item for item in value]
     if type(value) is dict:
         return {name: _copied(item) if type(item) in _CONTAINERS else item for name, item in value.items()}
     return value
 
 
-_CONTAINERS = (list, dict)
+_CONTAINERS = frozenset({list, dict})

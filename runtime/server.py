@@ -32,7 +32,10 @@ HANDOVER_SECONDS = 0.01
 LAST_LINES_SECONDS = 1.0
 """How long a server that stops waits for whoever reads its access log."""
 IN_MEMORY = 1 << 30
-"""waitress writes larger bodies to temporary files, and an image may have no folder that can be written."""
+"""waitress writes larger bodies to temporary files, and an image may have no folder that can be written.
+
+Nor is it to send a part of a response before the response is counted.
+"""
 YIELD_SECONDS = 0.001
 """How long a process with more connections than others leaves the next one to these."""
 _log = logging.getLogger("nbslim.runtime")
@@ -89,7 +92,7 @@ class Server(TcpWSGIServer):  # type: ignore[misc]  # waitress ships no types
             backlog=BACKLOG,
             connection_limit=10_000,
             recv_bytes=1 << 16,
-            send_bytes=1 << 20,
+            send_bytes=IN_MEMORY,
             max_request_body_size=settings.max_body + 1,
             inbuf_overflow=IN_MEMORY,
             outbuf_overflow=IN_MEMORY,
@@ -110,9 +113,11 @@ class Server(TcpWSGIServer):  # type: ignore[misc]  # waitress ships no types
         self.loop.add(connection)
 
     def begin(self, connection: Connection) -> None:
-        """Note that a request is there."""
+        """Note that a request is there, or that it is answered while it arrives."""
         connection.arrived = time.perf_counter()
-        self._figures.begin()
+        if not connection.in_flight:
+            connection.in_flight = True
+            self._figures.begin()
 
     def readable(self) -> bool:
         """Return whether connections are to be accepted."""
@@ -185,7 +190,8 @@ class Server(TcpWSGIServer):  # type: ignore[misc]  # waitress ships no types
         return found
 
     def note(self, connection: Connection, request: Any, status: int, length: int) -> None:
-        """Count and log a request that got its response."""
+        """Count and log a request with the response that it gets."""
+        connection.in_flight = False
         seconds = time.perf_counter() - connection.arrived
         self._figures.end(status, seconds)
         self._log.note(
@@ -231,6 +237,12 @@ class Server(TcpWSGIServer):  # type: ignore[misc]  # waitress ships no types
         return True
 
     def _end_if_quiet(self) -> None:
+        refusal = self.service.refusal()
+        if (
+            refusal is not None
+        ):  # this process loads the model, and others wait for it to end before they serve
+            for connection in list(self.active_channels.values()):
+                connection.refuse(refusal)
         if not any(connection.busy for connection in self.active_channels.values()):
             self.loop.end()
 

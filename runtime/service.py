@@ -65,6 +65,10 @@ class Service:
             return Response(200, JSON, b'{"status":"ready"}')
         return _not_ready(self._obstacle).response()
 
+    def refusal(self) -> Response | None:
+        """Return the response to all samples as long as nothing is loaded."""
+        return _not_ready(self._obstacle).response() if self._served is None else None
+
     def predict(self, body: bytes, encoding: str) -> Response:
         """Answer a request with one sample."""
         try:
@@ -117,9 +121,11 @@ class Service:
             self._answers.count(outcome.answer)
         return outcome
 
-    def _scored(self, read: Sequence[object]) -> list[Outcome | Problem]:
+    def _scored(self, read: Sequence[object]) -> Sequence[Outcome | Problem]:
         """Score those of `read` that are samples; what is no sample keeps its place."""
         samples = [one for one in read if not isinstance(one, Problem)]
+        if len(samples) == len(read):
+            return self._score_all(samples)
         outcomes = iter(self._score_all(samples))
         return [one if isinstance(one, Problem) else next(outcomes) for one in read]
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from nbslim.runtime.chunks import Chunks
 from waitress.parser import HTTPRequestParser, ParsingError  # type: ignore[import-untyped]  # no types
 from waitress.utilities import BadRequest, Error  # type: ignore[import-untyped]
 
-_CODINGS = re.compile(rb"^transfer-encoding:([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
+_CODINGS = re.compile(rb"^transfer-encoding:([^\r\n]*(?:\r\n[ \t])?)", re.IGNORECASE | re.MULTILINE)
+"""With the beginning of a line that continues it, as no coding has it."""
+_HOST = re.compile(r"(\[[\w.:%]+\]|[\w.~!$&'()*+;=%-]*)(:[0-9]*)?", re.ASCII)
 _TLS = b"\x16"
 """The first byte of a handshake, which would be waited on for a header's end."""
 
@@ -22,6 +25,8 @@ class VersionNotSupported(Error):  # type: ignore[misc]  # noqa: N818 - as waitr
 
 class StrictParser(HTTPRequestParser):  # type: ignore[misc]
     """Parses requests as waitress does, after RFC 9112 where that is stricter."""
+
+    body_rcv: Any
 
     def received(self, data: bytes) -> Any:
         """Take what arrived; nobody is asked for the body of a request that is refused."""
@@ -40,16 +45,21 @@ class StrictParser(HTTPRequestParser):  # type: ignore[misc]
             super().parse_header(header_plus)
         except ValueError:
             raise ParsingError("the address or the length of the body cannot be read") from None
-        if self.version == "1.1":
-            self._check_host()
-        elif self.version == "":
+        if not self.request_uri.isprintable():
+            raise ParsingError("the address has characters that none may have")
+        self._check_host()
+        if self.version == "":
             raise ParsingError("the version of HTTP is missing")
-        elif self.version != "1.0":
+        if self.version not in {"1.0", "1.1"}:
             self.error = VersionNotSupported(f"HTTP/{self.version} is not spoken here, HTTP/1.1 is")
         if self.path[:1] != "/" and self.path != "*" and not self.proxy_netloc:
             raise ParsingError("the address is no path")
-        if self.chunked or "TRANSFER_ENCODING" in self.headers:
+        if b"transfer-encoding" in header_plus.lower():
             self._check_framing(header_plus)
+        if self.chunked:
+            self.body_rcv = Chunks(self.body_rcv.buf)
+        if "," in self.headers.get("CONNECTION", ""):
+            self._read_connection()
 
     def _reason(self, error: Error) -> str:
         if error.code == 413:
@@ -63,14 +73,30 @@ class StrictParser(HTTPRequestParser):  # type: ignore[misc]
     def _check_host(self) -> None:
         host = self.headers.get("HOST")
         if host is None:
-            raise ParsingError("the header Host is missing")
-        if "," in host:
+            if self.version == "1.1":
+                raise ParsingError("the header Host is missing")
+        elif "," in host:
             raise ParsingError("the header Host comes twice")
+        elif not _HOST.fullmatch(host):
+            raise ParsingError("the header Host names none")
 
     def _check_framing(self, header_plus: bytes) -> None:
+        codings = [coding.strip(b" \t").lower() for coding in _CODINGS.findall(header_plus)]
+        if not codings:
+            return
         if "CONTENT_LENGTH" in self.headers:
             raise ParsingError("a body has a length or comes in chunks, not both")
-        if not self.chunked:
+        if self.version == "1.0":
             raise ParsingError("HTTP/1.0 knows no chunks")
-        if [coding.strip().lower() for coding in _CODINGS.findall(header_plus)] != [b"chunked"]:
+        if codings != [b"chunked"]:
             raise ParsingError("a body can be in chunks once only")
+
+    def _read_connection(self) -> None:
+        """Find in a list of options the one that waitress would find alone."""
+        options = {option.strip(" \t").lower() for option in self.headers["CONNECTION"].split(",")}
+        if "close" in options:
+            self.headers["CONNECTION"] = "close"
+            self.connection_close = True
+        elif "keep-alive" in options:
+            self.headers["CONNECTION"] = "keep-alive"
+            self.connection_close = False

@@ -65,3 +65,24 @@ def test_own_form_that_disagrees_is_told_and_not_used(packed, tmp_path):
     assert f"batches: one row after the other, because {reason}" in said
     with serving(archive, tmp_path) as (address, _):
         assert post(address, [1, 4, 9], "/predict/batch") == (200, [2, 8, 18])
+
+
+MIXED = """
+def halves(rows):
+    return [0.5 * sum(row) for row in rows]
+
+def predictor(x):
+    return halves([x])[0]
+"""
+
+
+def test_bundle_says_that_whole_numbers_may_be_beside_fractions(tmp_path):
+    notebook = write_notebook(tmp_path / "mixed.ipynb", MIXED, "samples = [[0.5, 1], [1, 2], [3, 0.25]]")
+    archive, bundle = tmp_path / "mixed.oci.tar", tmp_path / "bundle"
+    result = run_nbslim(
+        "pack", notebook, "--tag", "nbslim-test/mixed:1", "--engine", "oci", "--output", archive, "--bundle", bundle
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    assert json.loads((bundle / "batches.json").read_text()) == {"mixed": True}
+    with serving(archive, tmp_path) as (address, _):
+        assert post(address, [[1, 2], [0.5, 1]], "/predict/batch") == (200, [1.5, 0.75])

@@ -218,6 +218,27 @@ def test_without_samples_whole_distributions_stay_and_it_says_what_to_add(pack):
     assert any(warning.startswith("level packages instead of modules: no samples") for warning in advice)
 
 
+UNWRITTEN = "2 of 3 samples get an answer that cannot be written as JSON"
+
+
+@pytest.mark.parametrize(
+    ("predictor", "samples", "warnings"),
+    [
+        (
+            "return {'set': complex(x)} if x else x",
+            "[0, 1, 2]",
+            [f"{UNWRITTEN}; the service responds 500, and says of what type it is"],
+        ),
+        ("return x + 1", "['a', 'b', None]", ["no sample gets an answer: 3 raise TypeError"]),
+        ("return x + 1", "[1, 'b']", []),
+    ],
+    ids=["unwritten", "all raise", "one raises"],
+)
+def test_samples_that_get_no_answer_are_warned_of(predictor, samples, warnings, pack):
+    told = receipt(pack(f"def predictor(x):\n    {predictor}", f"samples = {samples}"))
+    assert told["warnings"] == warnings
+
+
 def test_without_samples_a_strict_pack_fails(pack, tmp_path):
     result = pack(SIX, options=["--strict"])
     assert result.returncode == 6

@@ -107,6 +107,24 @@ def test_samples_that_are_not_json_are_reported(run):
     assert "object" in execution.unusable[0]
 
 
+def test_samples_that_the_service_would_refuse_are_reported(run):
+    refused = ["'a' + chr(0xD800)", "10 ** 4500", "eval('[' * 101 + ']' * 101)"]
+    execution, samples, _ = run(OK, f"samples = [1, {', '.join(refused)}]")
+    assert [s["input"] for s in samples] == [1]
+    reasons = (
+        "half of a surrogate pair at line 1, column 3",
+        "ValueError: Exceeds",
+        "it is nested more than 100 deep",
+    )
+    for reason, (number, told) in zip(reasons, enumerate(execution.unusable, 2), strict=True):
+        assert told.startswith(f"sample {number}: {reason}")
+
+
+def test_answer_that_has_no_utf_8_is_written(run):
+    _, samples, _ = run("predictor = lambda x: chr(x)", "samples = [0xD800]")
+    assert samples == ({"input": 0xD800, "answer": "\ud800"},)
+
+
 def test_answers_that_change_by_themselves_are_counted_and_not_compared(run):
     execution, samples, _ = run(
         "import random\ndef predictor(x):\n    return random.random() if x else 0", "samples=[0, 1]"

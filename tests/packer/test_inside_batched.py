@@ -126,6 +126,22 @@ def test_neighbours_do_not_change_the_type_of_a_row():
     assert form.function([[1], [0.5], [True], ["a"], [None]]) == [int, float, bool, str, type(None)]
 
 
+@pytest.mark.parametrize("table", ["[x]", "pd.DataFrame([x])"], ids=["an array", "a frame"])
+def test_integer_that_no_array_of_integers_holds_is_asked_about_alone(table):
+    source = f"def predictor(x):\n    return long({table})[0]"
+    setup = """
+class pd:
+    DataFrame = list
+
+def long(rows):
+    return [max(abs(row[0]) for row in rows) >= 2**63 for _ in rows]
+"""
+    namespace = run_cells(setup, source)
+    form = batched_form(namespace, namespace)
+    rows = [[1], [2**63], [2], [-(2**64)], [0.5, 1], [2**70, 0.5]]
+    assert form.function(rows) == [False, True, False, True, False, True]
+
+
 def test_state_that_a_row_sets_is_its_own():
     source = """
 import decimal
@@ -152,6 +168,51 @@ def test_traceback_names_cell_and_line_and_function():
         form.function([[1], [2]])
     frames = [(frame.path, frame.lineno + 1) for frame in caught.traceback]
     assert [(str(path), line) for path, line in frames[-2:]] == [("<cell 2>", 4), ("<cell 2>", 5)]
+
+
+FLOATS = """
+asked = []
+
+def fractions(rows):
+    asked.append(len(rows))
+    return [0.5 * sum(row) for row in rows]
+
+def wholes(rows):
+    return [2 * sum(row) for row in rows]
+"""
+
+
+def test_whole_numbers_are_beside_fractions_where_the_answers_are_the_same():
+    namespace = run_cells(FLOATS, "def predictor(x):\n    return fractions([x])[0]")
+    found, _ = decide(namespace, [[0.5, 1], [1, 2], [3, 0.25]])
+    namespace["asked"].clear()
+    rows = [[1, 2], [0.5, 1], [4, 4], [1.5, 2.5], [2**53 + 1, 0], [1]]
+    assert found.function(rows) == [1.5, 0.75, 4.0, 2.0, 2.0**52, 0.5]
+    assert sorted(namespace["asked"]) == [1, 1, 4]
+
+
+def test_whole_numbers_are_not_beside_fractions_where_their_answers_are_whole():
+    namespace = run_cells(FLOATS, "def predictor(x):\n    return wholes([x])[0]")
+    found, _ = decide(namespace, [[0.5, 1], [1, 2], [3, 0.25]])
+    assert (found.form, found.function.mixed) == ("derived", False)
+
+
+@pytest.mark.parametrize(
+    ("body", "direct"),
+    [
+        ("return model.predict([x])[0]", True),
+        ("'''Scores.'''\n    row = [x]\n    return model.predict(row)[0]", True),
+        ("y = model.predict([x])[0]\n    return y", False),
+        ("return -model.predict([x])[0]", False),
+        ("if not x:\n        return 0\n    return model.predict([x])[0]", False),
+        ("y = model.predict([x])[0]\n    return model.predict([[y]])[0]", False),
+    ],
+)
+def test_steps_that_only_ask_are_no_generator(body, direct):
+    namespace = run_cells(MODELS, f"def predictor(x):\n    {body}")
+    function = batched_form(namespace, namespace).function
+    assert function.direct is direct
+    assert function([[1], [2], [4]]) == [namespace["predictor"](row) for row in ([1], [2], [4])]
 
 
 DEFINED = """

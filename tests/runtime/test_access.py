@@ -1,11 +1,15 @@
 """The access log, as it leaves the process."""
 
+import contextlib
 import json
 import os
+import random
 import re
+import select
 import socket
 import subprocess
 import sys
+import time
 
 import pytest
 from client import ask, client, request
@@ -20,14 +24,19 @@ SLEEPY = """
 """
 
 
+NDJSON = "Content-Type: application/x-ndjson"
+STREAM = request("/predict/batch", b"", NDJSON, "Transfer-Encoding: chunked", method="POST")
+LINES = b'{"answer":0}\n'
+
+
 @pytest.fixture(name="logging")
 def _logging(bundle, serving, tmp_path):
     """Serve while `talk` is called with the port; return the lines of the log."""
 
-    def run(talk, **environ):
+    def run(talk, source=SLEEPY, **environ):
         log = tmp_path / "log"
         shell = ["sh", "-c", f'exec "$@" > {log}', "sh"]
-        with serving(bundle(SLEEPY), prefix=shell, **environ) as server:
+        with serving(bundle(source), prefix=shell, **environ) as server:
             talk(server.port)
             server.process.terminate()
             assert server.process.wait(60) == 0
@@ -42,7 +51,7 @@ def test_each_request_has_a_line_of_json(logging):
         ask(port, '/no "thing" \\ \x01'.replace(" ", "%20").replace('"', "%22").replace("\x01", "%01"))
         ask(port, "/" + "x" * 5000)
         ask(port, "/predict", b"[")
-        ask(port, "/predict/batch", b"0\n0\n", "Content-Type: application/x-ndjson")
+        ask(port, "/predict/batch", b"0\n0\n", NDJSON)
 
     lines = logging(talk)
     assert [list(line) for line in lines] == [FIELDS] * 5
@@ -54,8 +63,21 @@ def test_each_request_has_a_line_of_json(logging):
         ("POST", "/predict/batch", 200),
     ]
     assert {line["client"] for line in lines} == {"127.0.0.1"}
-    assert lines[0]["bytes"] == 1
+    assert [lines[0]["bytes"], lines[4]["bytes"]] == [1, 2 * len(LINES)]
     assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line["time"]) for line in lines)
+
+
+def test_line_of_the_longest_request_is_written_at_once(logging):
+    """Pipes take PIPE_BUF bytes at once or not at all; of a longer line, another process may break the middle."""
+
+    def talk(port):
+        with client(port) as one:
+            one.send(request("/" + "%ff" * 5000, b"", "X-Request-ID: " + "x" * 128, method="G" * 5000))
+            assert one.answer().status == 404
+
+    (line,) = logging(talk)
+    assert (line["method"], line["path"]) == ("G" * 500, "/" + "\u00ff" * 499)
+    assert len(json.dumps(line)) < select.PIPE_BUF
 
 
 def test_log_can_be_off(logging):
@@ -114,6 +136,124 @@ def test_nobody_needs_to_read_the_log(bundle, serving):
         for _ in range(50):
             one.send(request("/predict", b"0"))
             assert one.answer().body == b"0"
+
+
+def until_counted(port, status, count=1):
+    """Wait until so many requests were counted with a status; return what is in flight then, besides this request."""
+    for _ in range(100):
+        figures = ask(port, "/metrics").body.decode()
+        if f'nbslim_requests_total{{status="{status}"}} {count}\n' in figures:
+            return int(figures.partition("\nnbslim_requests_in_flight ")[2].split()[0]) - 1
+        time.sleep(0.05)
+    pytest.fail(f"{status} is not counted {count} times in\n{figures}")
+
+
+def first_answer(one):
+    one.send(STREAM + b"2\r\n0\n\r\n")
+    assert one.head()[0] == 200
+    assert one.chunk() == LINES
+
+
+@pytest.mark.parametrize("environ", [{}, {"NBSLIM_THREADS": "2"}, {"NBSLIM_WORKERS": "2"}])
+@pytest.mark.parametrize("how", ["close", "break_off"])
+def test_stream_of_lines_that_its_client_breaks_off_is_logged_and_counted(how, environ, logging):
+    def talk(port):
+        with client(port) as one:
+            first_answer(one)
+            getattr(one, how)()
+        assert until_counted(port, 499) == 0
+
+    lines = [line for line in logging(talk, **environ) if line["path"] == "/predict/batch"]
+    assert [(line["method"], line["status"], line["bytes"]) for line in lines] == [("POST", 499, len(LINES))]
+    assert lines[0]["seconds"] < 1
+
+
+@pytest.mark.parametrize("sent", [b"8\r\n0\n0\n0.", b"2\r\n1\n\r\n", b"6\r\n1\n0\n0\n\r\n0\r\n\r\n"])
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_stream_whose_client_is_gone_while_a_line_is_scored_is_counted_once(sent, threads, logging):
+    def talk(port):
+        with client(port) as one:
+            first_answer(one)
+            one.send(sent)
+            time.sleep(0.2)
+            one.break_off()
+        assert until_counted(port, 499) == 0
+        ask(port, "/predict", b"0")
+
+    lines = [line for line in logging(talk, NBSLIM_THREADS=threads) if line["method"] == "POST"]
+    assert [line["status"] for line in lines] == [499, 200]
+
+
+def test_stream_that_comes_no_further_is_logged_and_counted(logging):
+    def talk(port):
+        with client(port) as one:
+            first_answer(one)
+            assert until_counted(port, 408) == 0
+            assert one.closed()
+
+    lines = [line for line in logging(talk, NBSLIM_REQUEST_TIMEOUT="1") if line["method"] == "POST"]
+    assert [(line["status"], line["bytes"]) for line in lines] == [(408, len(LINES))]
+
+
+@pytest.mark.parametrize(
+    "environ", [{}, {"NBSLIM_THREADS": "2"}, {"NBSLIM_BATCH_WINDOW_MS": "50"}, {"NBSLIM_WORKERS": "2"}]
+)
+def test_request_whose_client_is_gone_before_its_response_is_logged_as_that(environ, logging):
+    def talk(port):
+        with client(port) as one, client(port) as other:
+            for each in (one, other):
+                each.send(request("/predict", b"0.5") + request("/predict", b"0"))
+            time.sleep(0.2)
+            one.break_off()
+            assert [other.answer().status for _ in range(2)] == [200, 200]
+            assert until_counted(port, 499, count=2) == 0
+
+    lines = [line for line in logging(talk, **environ) if line["method"] == "POST"]
+    assert sorted((line["status"], line["bytes"]) for line in lines) == [
+        (200, 1),
+        (200, 3),
+        (499, 0),
+        (499, 0),
+    ]
+
+
+@pytest.mark.parametrize("sent", [request("/predict", b"[0]")[:-1], STREAM, STREAM + b"9\r\n0."])
+@pytest.mark.parametrize("how", ["close", "break_off"])
+def test_request_that_its_client_does_not_finish_is_logged_as_that(sent, how, logging):
+    def talk(port):
+        with client(port) as one:
+            one.send(sent)
+            ask(port, "/healthz")
+            getattr(one, how)()
+        assert until_counted(port, 499) == 0
+
+    lines = [line for line in logging(talk) if line["method"] == "POST"]
+    assert [(line["status"], line["bytes"]) for line in lines] == [(499, 0)]
+
+
+def test_client_that_asks_nothing_is_not_logged(logging):
+    def talk(port):
+        for sent in (b"", b"\r\n", b"GET /heal", request("/healthz")):
+            with client(port) as one:
+                one.send(sent)
+                if sent.endswith(b"\r\n\r\n"):
+                    one.answer()
+
+    assert [line["path"] for line in logging(talk)] == ["/healthz"]
+
+
+def test_answer_is_counted_when_its_client_has_it(bundle, serving):
+    """Whichever worker tells: else a client that asks for the metrics next would not find its own request."""
+    with serving(bundle(SLEEPY), NBSLIM_WORKERS="2") as server, contextlib.ExitStack() as stack:
+        several = [stack.enter_context(client(server.port)) for _ in range(8)]
+        for number in range(1, 400):
+            one, other = random.sample(several, 2)
+            one.send(request("/predict/batch", b"0\n", NDJSON) if number % 2 else request("/predict", b"0"))
+            one.answer()
+            other.send(request("/metrics"))
+            figures = other.answer().body.decode()
+            counted = int(figures.partition('nbslim_requests_total{status="200"} ')[2].split()[0])
+            assert counted >= 2 * number - 1
 
 
 @pytest.mark.parametrize("kind", ["pipe", "socket"])

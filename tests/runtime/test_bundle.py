@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from bundles import NOTEBOOK
+from nbslim.runtime.batched import Batched
 from nbslim.runtime.bundle import BundleError, load_bundle
 from nbslim.runtime.scoring import score
 
@@ -114,3 +115,14 @@ def test_pickle_without_predictor_is_refused(value, bundle):
     folder = bundle(pickle.dumps(value))
     with pytest.raises(BundleError, match="holds no predictor"):
         load_bundle(folder)
+
+
+def test_what_was_proved_of_the_batched_form_is_read(bundle):
+    source = """
+        from nbslim.runtime.batched import Batched
+
+        predictor = len
+        predictor_batch = Batched(len, ())
+    """
+    proved = load_bundle(bundle(source, files={"batches.json": '{"mixed": true}'}))
+    assert proved.predictor_batch == Batched(len, (), mixed=True)

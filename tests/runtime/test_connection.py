@@ -95,6 +95,37 @@ def test_client_that_is_gone_does_not_change_what_others_get(how, environ, bundl
         until(lambda: in_flight(server.port) == 0)
 
 
+EVERYTHING = {"NBSLIM_THREADS": "2", "NBSLIM_WORKERS": "2", "NBSLIM_BATCH_WINDOW_MS": "1"}
+
+
+@pytest.mark.parametrize("environ", [{}, EVERYTHING], ids=["plain", "everything"])
+@pytest.mark.parametrize(
+    "sent",
+    [
+        request("/predict", b"0", "Expect: 100-continue"),
+        request("/predict/batch", b"0\n0\n", NDJSON) + request("/healthz"),
+        request("/predict/batch", b"", NDJSON, "Transfer-Encoding: chunked", method="POST")
+        + b"2\r\n0\n\r\n0\r\n\r\n",
+    ],
+    ids=["expected body", "pipelined lines", "lines in chunks"],
+)
+def test_client_may_go_after_each_byte(sent, environ, bundle, serving):
+    with serving(bundle(SLEEPY), **environ) as server:
+        for end in range(1, len(sent) + 1):
+            for how in ("close", "break_off", "send_no_more"):
+                with client(server.port) as one:
+                    one.send(sent[:end])
+                    if how != "send_no_more":
+                        getattr(one, how)()
+                        continue
+                    one.socket.shutdown(socket.SHUT_WR)
+                    while not one.ended:
+                        one._receive()
+        time.sleep(0.3)
+        assert ask(server.port, "/predict", b"0").body == b"0"
+        assert b"nbslim_requests_in_flight 1\n" in ask(server.port, "/metrics").body  # this one
+
+
 @pytest.mark.parametrize("threads", ["1", "2"])
 def test_large_responses_arrive_whole_at_a_client_that_reads_slowly(threads, bundle, serving):
     sizes = [3_000_000, 1, 2_000_000, 5]

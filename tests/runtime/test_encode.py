@@ -2,11 +2,12 @@ import dataclasses
 import datetime
 import enum
 import json
+import re
 import subprocess
 import sys
 from collections import OrderedDict, deque, namedtuple
 from decimal import Decimal
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 import pytest
 from nbslim.runtime.encode import EncodeError, encode, plain
@@ -45,6 +46,8 @@ UTC = datetime.timezone.utc
         ((1, "a"), '[1,"a"]'),
         (Point(1, 2), "[1,2]"),
         (range(3), "[0,1,2]"),
+        ({"a": (1,)}.values(), "[[1]]"),
+        ({"a": (1,)}.items(), '[["a",[1]]]'),
         (deque([1]), "[1]"),
         ({"b": 1, "a": [2]}, '{"b":1,"a":[2]}'),
         (OrderedDict(a=1), '{"a":1}'),
@@ -125,6 +128,10 @@ np.array([0.5, np.inf], dtype="f4") -> [0.5,null]
 np.array([0.5], dtype="longdouble") -> [0.5]
 np.array([{"a": np.int64(1)}, None], dtype=object) -> [{"a":1},null]
 np.array([(1, 0.5)], dtype=[("a", "i4"), ("b", "f8")]) -> [[1,0.5]]
+np.array([(1, "2024-01-02")], dtype=[("a", "i4"), ("b", "M8[ns]")]) -> [[1,"2024-01-02T00:00:00"]]
+np.array([(1, "NaT")], dtype=[("a", "i4"), ("b", "m8[ns]")])[0] -> [1,null]
+np.array((1, 2), dtype=[("a", "m8[s]"), ("b", "longdouble")]) -> [1.0,2.0]
+pd.DataFrame({"a": pd.to_datetime(["2024-01-02"])}).to_records(index=False) -> [["2024-01-02T00:00:00"]]
 np.ma.array([1, 2], mask=[False, True]) -> [1,null]
 np.matrix([[1, 2]]) -> [[1,2]]
 np.datetime64("2024-01-02") -> "2024-01-02"
@@ -132,6 +139,7 @@ np.datetime64("2024-01-02T03:04:05.123456789") -> "2024-01-02T03:04:05.123456"
 np.datetime64("NaT") -> null
 np.array(["2024-01-02", "NaT"], dtype="M8[ns]") -> ["2024-01-02T00:00:00",null]
 np.timedelta64(1500, "ms") -> 1.5
+np.array([[1, 2]], dtype="m8[D]") -> [[86400.0,172800.0]]
 np.timedelta64(1500000000, "ns") -> 1.5
 {np.int64(1): np.float64(2), np.str_("a"): 3} -> {"1":2.0,"a":3}
 {np.int64(2), np.int64(1)} -> [1,2]
@@ -152,12 +160,14 @@ pd.Timedelta("1min") -> 60.0
 pd.NaT -> null
 pd.NA -> null
 pd.DataFrame([[1, 2]], columns=[1, 1]) -> EncodeError: a value of type DataFrame has two columns of one name
+np.datetime64("30000-01-01") -> EncodeError: a value of type datetime64[D] has no place in Python's datetime
+np.array([[1, 2]], dtype="m8[M]") -> EncodeError: a value of type timedelta64[M] has no place in Python's datetime
 np.complex128(1j) -> EncodeError: a value of type complex cannot be written as JSON
 np.clongdouble(1j) -> EncodeError: a value of type numpy.clongdouble cannot be written as JSON
 """
 
 NUMERIC_PROGRAM = """
-import json, re, sys
+import datetime, decimal, json, re, sys
 import numpy as np, pandas as pd
 from nbslim.runtime.encode import EncodeError, encode
 
@@ -170,6 +180,10 @@ def text(expression):
 json.dump([text(line) for line in json.load(sys.stdin)], sys.stdout)
 """
 
+DOCUMENT = (Path(__file__).parents[2] / "docs/serving.md").read_text()
+ANSWERS = DOCUMENT.partition("## Answers")[2].partition("## ")[0]
+TOLD = re.findall(r"^\| `(.+?)` \| `(.+?)` \|", ANSWERS, re.MULTILINE)
+
 
 @pytest.fixture(name="texts", scope="session")
 def _texts(tmp_path_factory, alone):
@@ -179,6 +193,7 @@ def _texts(tmp_path_factory, alone):
     subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, python.parents[1]], check=True)
     subprocess.run([uv, "pip", "install", "--quiet", "--python", python, "numpy", "pandas"], check=True)
     expressions = [line.split(" -> ")[0] for line in NUMERIC_CASES.strip().splitlines()]
+    expressions += [expression for expression, _ in TOLD]
     done = subprocess.run(
         [python, "-c", NUMERIC_PROGRAM],
         input=json.dumps(expressions),
@@ -194,3 +209,8 @@ def _texts(tmp_path_factory, alone):
 def test_numpy_and_pandas_value_becomes_text(case, texts):
     expression, text = case.split(" -> ")
     assert texts[expression] == text
+
+
+def test_document_tells_how_answers_are_written(texts):
+    assert len(TOLD) == 12
+    assert {expression: texts[expression] for expression, _ in TOLD} == dict(TOLD)

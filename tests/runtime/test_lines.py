@@ -106,9 +106,10 @@ def test_stream_that_is_no_http_any_more_ends_without_its_end(broken, service):
 def test_behind_the_last_chunk_comes_no_endless_trailer(service):
     with client(service) as one:
         one.send(STREAM + chunk(b"1\n") + b"0\r\n")
+        assert one.head()[0] == 200
+        assert one.chunk() == b'{"answer":1}\n'
         for _ in range(5):
             one.send(b"a: b\r\n" * 10_000)
-        assert one.head()[0] == 200
         assert not ends(one)
 
 
@@ -204,3 +205,11 @@ def test_slow_lines_are_answered_as_they_are_done_and_cost_others_nothing(bundle
             one.send(chunk(b"1.2\n"))  # longer than a client may be quiet
         one.send(chunk(b""))
         assert one.answer().body.count(b'{"answer":1.2}\n') == 3
+
+
+def test_line_that_does_not_come_whole_is_told(bundle, serving):
+    with serving(bundle(SQUARE), NBSLIM_REQUEST_TIMEOUT="1") as server, client(server.port) as one:
+        one.send(STREAM + b"9\r\n[1, 2")
+        answer = one.answer()
+        assert (answer.status, json.loads(answer.body)["type"]) == (408, "urn:nbslim:timeout")
+        assert one.closed()

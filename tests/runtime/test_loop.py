@@ -1,5 +1,6 @@
 """The loop in a real process, asked over real sockets."""
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -64,3 +65,31 @@ def test_place_is_free_again_whatever_the_next_request_on_the_connection_is(bund
             one.send(request("/predict", b"0") + request("/healthz") + request("/predict", b"0"))
             assert [one.answer().status for _ in range(3)] == [200] * 3
         assert predict(server.port, b"0") == (200, server.process.pid)
+
+
+@pytest.mark.parametrize("seconds", [b"0.004", b"0.02"])
+def test_short_waits_of_the_predictor_are_waited_for_side_by_side(seconds, bundle, serving):
+    """Shorter than a leader may be kept, and longer: neither may let the calls wait for one another."""
+    source = """
+        running = []
+
+        def predictor(seconds):
+            import time
+            running.append(seconds)
+            time.sleep(seconds)
+            return len(running), running.pop()
+    """
+    times = int(3 / float(seconds)) // 16
+    with serving(bundle(source), NBSLIM_THREADS="8") as server, ThreadPoolExecutor(16) as pool:
+        found = list(pool.map(lambda _: side_by_side(server.port, seconds, times), range(16)))
+    assert 4 <= max(found) <= 8
+
+
+def side_by_side(port, sample, times):
+    """Return how many calls ran at most when one of these ended."""
+    with client(port) as one:
+        answers = []
+        for _ in range(times):
+            one.send(request("/predict", sample))
+            answers.append(json.loads(one.answer().body)[0])
+    return max(answers)

@@ -1,4 +1,5 @@
 import math
+import tracemalloc
 
 import pytest
 from falcon.testing import TestClient
@@ -99,6 +100,24 @@ def test_answers_beyond_a_hundred_classes_are_counted_together():
         answers.count(str(number))
     found = {key: value for key, value in read(figures).items() if key[0] == PREDICTIONS}
     assert (len(found), found[PREDICTIONS, OTHERS]) == (101, 50)
+
+
+def test_text_that_has_no_utf_8_is_counted_as_json_escapes_it():
+    figures = Figures(1)
+    AnswerFigures(figures, []).count(r'"a\ud800"')
+    assert read(figures)[PREDICTIONS, r"a\ud800"] == 1
+
+
+def test_long_answers_are_counted_and_not_kept():
+    figures = Figures(1)
+    answers = AnswerFigures(figures, [])
+    tracemalloc.start()
+    for number in range(50):
+        answers.count(f'"{number} {"x" * 1_000_000}"')
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert read(figures)[PREDICTIONS, OTHERS] == 50
+    assert kept < 1_000_000
 
 
 def test_misses_and_predictions_are_counted_where_they_are_served(entry_points):

@@ -190,3 +190,16 @@ def test_examples_are_few_and_small(loaded):
     shown = [one["value"] for one in content["application/json"]["examples"].values()]
     assert shown == [1, 2, 3, 4, 5]
     assert len(shown) == EXAMPLES
+
+
+def test_references_have_nothing_beside_them_that_generators_of_clients_would_lose(loaded):
+    def parts(value):
+        yield value
+        for part in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+            yield from parts(part)
+
+    referring = [
+        part for part in parts(openapi(loaded(), enforced=True)) if isinstance(part, dict) and "$ref" in part
+    ]
+    assert len(referring) > 50
+    assert [part for part in referring if not part.keys() <= {"$ref", "description"}] == []

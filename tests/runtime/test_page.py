@@ -3,8 +3,10 @@ import hashlib
 import html.parser
 import json
 import re
+import socket
 
 import pytest
+from browser import browser, needs_chromium
 from falcon.testing import TestClient
 from nbslim.runtime import page as module
 from nbslim.runtime.app import create_app
@@ -146,6 +148,46 @@ def test_page_is_served_when_the_model_is_loaded(client):
     assert [(name, result.headers[name]) for name, _ in HEADERS] == list(HEADERS)
     assert (client.simulate_head("/").status_code, client.simulate_head("/").text) == (200, "")
     assert client.simulate_post("/", body="1").status_code == 405
+
+
+def listens(port):
+    with socket.socket() as one:
+        return one.connect_ex(("127.0.0.1", port)) == 0
+
+
+@needs_chromium
+def test_browser_that_comes_while_the_model_is_loaded_gets_the_page_by_itself(bundle, serving, tmp_path):
+    may_load = tmp_path / "may load"
+    waiting = f"import os, time\nwhile not os.path.exists({str(may_load)!r}): time.sleep(0.05)"
+    source = f"""
+        class Slow:
+            def __reduce__(self):
+                return exec, ({waiting!r},)
+
+        slow = Slow()
+        def predictor(x):
+            return slow, x
+    """
+    shown = "return document.body?.innerText ?? ''"
+    with browser() as chromium, serving(bundle(source), wait=False) as server:
+        chromium.wait(lambda: listens(server.port))
+        chromium.open(f"http://127.0.0.1:{server.port}/")
+        assert chromium.run(shown).startswith('{"type":"urn:nbslim:not-ready"')
+        may_load.touch()
+        chromium.wait(lambda: "Try it" in chromium.run(shown))
+
+
+@needs_chromium
+def test_page_says_why_the_service_is_not_ready(bundle, serving):
+    folder = bundle(ECHO, ({"input": 1, "answer": 2},))
+    with browser() as chromium, serving(folder) as server:
+        chromium.open(f"http://127.0.0.1:{server.port}/")
+        chromium.wait(lambda: chromium.text("#state") != "")
+        why = "a sample of the notebook is not answered as the notebook answered it"
+        assert chromium.text("#state") == f"Not ready: {why}"
+        for width in (1280, 400):
+            chromium.screen(width, dark=False)
+            assert chromium.run("return document.documentElement.scrollWidth <= innerWidth")
 
 
 def test_info_tells_what_is_served(client):

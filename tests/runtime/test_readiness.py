@@ -1,6 +1,7 @@
 """Whether a service is ready, as a probe finds out."""
 
 import contextlib
+import json
 import os
 import signal
 import time
@@ -19,6 +20,10 @@ SLEEPY = """
         time.sleep(seconds)
         return seconds
 """
+
+
+PATIENT = {"NBSLIM_REQUEST_TIMEOUT": "600", "NBSLIM_STOP_TIMEOUT": "600"}
+"""Longer than a test waits."""
 
 
 class Slow:
@@ -126,3 +131,63 @@ def test_service_that_is_to_stop_goes_on_for_a_while_unready(bundle, serving):
         until(lambda: ask(server.port, "/readyz").status == 503)
         assert ask(server.port, "/predict", b"3").body == b"9"
         assert server.process.wait(60) == 0
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_lines_get_one_problem_while_the_model_is_loaded_though_more_of_them_may_come(
+    workers, bundle, serving, tmp_path
+):
+    folder = bundle(cloudpickle.dumps({"predictor": abs, "slow": Slow(tmp_path / "loaded")}))
+    ndjson = "Content-Type: application/x-ndjson"
+    stream = request("/predict/batch", b"", ndjson, "Transfer-Encoding: chunked", method="POST")
+    with serving(folder, NBSLIM_WORKERS=workers, wait=False, **PATIENT) as server:
+        until(lambda: not refuses(server.port))
+        with client(server.port) as one:
+            for version in ("1.1", "1.0"):
+                one.send(request("/predict/batch", b"-1\n-2\n", ndjson, version=version))
+                assert_not_ready(one.answer(), closes=version == "1.0")
+            assert one.closed()
+        with client(server.port) as one:
+            one.send(stream + b"3\r\n-1\n\r\n")
+            assert_not_ready(one.answer(), closes=True)
+            one.send(b"3\r\n-1\n\r\n" * 1000)
+            assert one.closed()
+        (tmp_path / "loaded").touch()
+        until(lambda: answers(server.port, "/readyz"))
+        assert ask(server.port, "/predict/batch", b"-1\n-2\n", ndjson).body == b'{"answer":1}\n{"answer":2}\n'
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"POST /predict HTTP/1.1\r\nHost",
+        request("/predict", b"-1", "Expect: 100-continue")[:-1],
+        request(
+            "/predict/batch",
+            b"",
+            "Content-Type: application/jsonl",
+            "Transfer-Encoding: chunked",
+            method="POST",
+        ),
+    ],
+)
+def test_client_that_does_not_finish_its_request_keeps_no_worker_from_serving(
+    sent, workers, bundle, serving, tmp_path
+):
+    folder = bundle(cloudpickle.dumps({"predictor": abs, "slow": Slow(tmp_path / "loaded")}))
+    with serving(folder, NBSLIM_WORKERS=workers, wait=False, **PATIENT) as server:
+        until(lambda: not refuses(server.port))
+        with client(server.port) as one:
+            one.send(sent)
+            (tmp_path / "loaded").touch()
+            until(lambda: answers(server.port, "/readyz"))
+            if workers == "2":
+                answer = one.answer()
+                assert_not_ready(one.answer() if answer.status == 100 else answer, closes=True)
+
+
+def assert_not_ready(answer, *, closes):
+    assert (answer.status, answer.headers["content-type"]) == (503, "application/problem+json")
+    assert (answer.headers["retry-after"], json.loads(answer.body)["type"]) == ("1", "urn:nbslim:not-ready")
+    assert (answer.headers.get("connection") == "close") is closes

@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from nbslim.packer.inside_batched import Form, batched_form, proved
+from nbslim.packer.inside_batched import Form, batched_form
+from nbslim.packer.inside_proof import proved
 from nbslim.runtime.scoring import EntryPoints, score
 from predictors import DERIVED, LOOPED, SETUP, cell, samples_of
 

@@ -59,6 +59,14 @@ def scaled_by(x, factor=2):
 def centered(rows):
     return np.asarray(rows) - np.mean(rows, axis=0)
 
+def shrunk(rows):
+    rows = np.asarray(rows, dtype=float)
+    return rows / rows.max() if rows.max() > 1 else rows
+
+def filled(rows):
+    frame = pd.DataFrame(rows, dtype=float)
+    return frame.fillna(frame.mean()).fillna(0).to_numpy()
+
 class Net:
     def __call__(self, rows):
         return np.round(np.asarray(rows, dtype=float) * [1, 2, 3], 6)
@@ -150,6 +158,8 @@ LOOPED = {
     "neighbours": ("return [centered([x])[0].tolist(), x]", "in a batch"),
     "the order": ("return sorted([x])[0]", "in a batch"),
     "fitted to the batch": ("return [StandardScaler().fit_transform([x])[0].tolist(), x]", "in a batch"),
+    "neighbours whose numbers are large": ("return [shrunk([x])[0].tolist(), x]", "in a batch"),
+    "neighbours that have no gap": ("return [filled([x])[0].tolist(), x]", "in a batch"),
     "one answer for all": ("return tree.predict([x])[0] * 0", "all samples have the same answer"),
     "another shape": ("return str(tree.predict([x]).shape) + str(x)", "raises BatchError"),
     "a list of all": ("return dict(found=tree.predict([x]))", "raises BatchError"),
