@@ -82,8 +82,14 @@ def children(pid: int) -> set[int]:
 
 
 def alive(pids: set[int]) -> set[int]:
-    states = {pid: Path(f"/proc/{pid}/stat") for pid in pids}
-    return {pid for pid, path in states.items() if path.exists() and ") Z" not in path.read_text()}
+    return {pid for pid in pids if not is_gone(pid)}
+
+
+def is_gone(pid: int) -> bool:
+    try:
+        return ") Z" in Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):  # before or while it is read
+        return True
 
 
 def test_a_notebook_is_served_in_its_full_environment(project):

@@ -27,7 +27,7 @@ def children(process):
 
 
 def state(process):
-    with contextlib.suppress(FileNotFoundError):
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # before or while it is read
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
     return "gone"
 
