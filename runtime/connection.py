@@ -171,12 +171,12 @@ class Connection(HTTPChannel):  # type: ignore[misc]  # waitress ships no types
         keeps = not close and request.version == "1.0"
         head = self.server.head(response, request, "close" if close else "keep-alive" if keeps else "")
         body = b"" if request.command == "HEAD" else response.body
-        self._note(request, response.status, len(body))
         self._write(head + body)
+        self._note(request, response.status, len(body))
         self._finish(request, close=close)
 
     def _note(self, request: Any, status: int, length: int) -> None:
-        """Count and log a response before it is sent: its client may ask for the metrics as soon as it has it."""
+        """Count and log a response; not before it is sent, so that its client need not wait for that."""
         if self._is_gone():
             status, length = GONE, self._sent
         self.server.note(self, request, status, length)
@@ -184,7 +184,9 @@ class Connection(HTTPChannel):  # type: ignore[misc]  # waitress ships no types
     def _is_gone(self) -> bool:
         """Return whether the client has reset the connection; one that sends no more may still read."""
         with self.outbuf_lock:  # closing waits for it
-            return not self.connected or bool(self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
+            if not self.connected or self.will_close:  # as sending has shown
+                return True
+            return bool(self.total_outbufs_len and self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
 
     def _abandon(self, request: Any, status: int) -> None:
         """Be done with a request that gets no response, or not the whole of it."""
@@ -294,12 +296,12 @@ class Connection(HTTPChannel):  # type: ignore[misc]  # waitress ships no types
             self.server.begin(self)
         answers = b"".join(self.server.service.predict_lines(lines))
         length = self._sent + len(answers)
-        if ends:
-            self._note(request, 200, length)
         if chunked:
             answers = b"%x\r\n%b\r\n" % (len(answers), answers) if answers else b""
             answers += b"0\r\n\r\n" if ends else b""
         self._write(answers)
+        if ends:
+            self._note(request, 200, length)
         self._sent = length
         # Before: the lines may have taken longer than a client may be quiet.
         self.last_activity = time.monotonic()
