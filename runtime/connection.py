@@ -115,9 +115,8 @@ class Connection(HTTPChannel):  # type: ignore[misc]  # waitress ships no types
         if not self.request.completed:
             self.request.expect_continue = False
             self.sent_continue = True
-            self._write(
-                b"HTTP/1.1 100 Continue\r\n\r\n"
-            )  # waitress would close, with its lock held, if it cannot
+            # Where that cannot be sent, waitress would close with its lock held.
+            self._write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def service(self) -> None:
         """Answer the next request."""
@@ -171,22 +170,20 @@ class Connection(HTTPChannel):  # type: ignore[misc]  # waitress ships no types
         keeps = not close and request.version == "1.0"
         head = self.server.head(response, request, "close" if close else "keep-alive" if keeps else "")
         body = b"" if request.command == "HEAD" else response.body
-        self._write(head + body)
-        self._note(request, response.status, len(body))
+        is_there = self._write(head + body)
+        self._note(request, response.status, len(body), is_there=is_there)
         self._finish(request, close=close)
 
-    def _note(self, request: Any, status: int, length: int) -> None:
+    def _note(self, request: Any, status: int, length: int, *, is_there: bool) -> None:
         """Count and log a response; not before it is sent, so that its client need not wait for that."""
-        if self._is_gone():
+        if not is_there:
             status, length = GONE, self._sent
         self.server.note(self, request, status, length)
 
-    def _is_gone(self) -> bool:
-        """Return whether the client has reset the connection; one that sends no more may still read."""
+    def _is_there(self) -> bool:
+        """Return whether the client has not reset the connection; one that sends no more may still read."""
         with self.outbuf_lock:  # closing waits for it
-            if not self.connected or self.will_close:  # as sending has shown
-                return True
-            return bool(self.total_outbufs_len and self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
+            return self.connected and not self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
 
     def _abandon(self, request: Any, status: int) -> None:
         """Be done with a request that gets no response, or not the whole of it."""
@@ -299,9 +296,9 @@ class Connection(HTTPChannel):  # type: ignore[misc]  # waitress ships no types
         if chunked:
             answers = b"%x\r\n%b\r\n" % (len(answers), answers) if answers else b""
             answers += b"0\r\n\r\n" if ends else b""
-        self._write(answers)
+        is_there = self._write(answers)
         if ends:
-            self._note(request, 200, length)
+            self._note(request, 200, length, is_there=is_there)
         self._sent = length
         # Before: the lines may have taken longer than a client may be quiet.
         self.last_activity = time.monotonic()
@@ -329,18 +326,19 @@ class Connection(HTTPChannel):  # type: ignore[misc]  # waitress ships no types
                 return
             task.close_on_finish = True
         close = task.close_on_finish or (self.server.draining and self._last)
-        self._note(request, int(task.status[:3]), task.content_bytes_written)
+        self._note(request, int(task.status[:3]), task.content_bytes_written, is_there=self._is_there())
         self._finish(request, close=close)
 
-    def _write(self, data: bytes) -> None:
-        """Send as much as the kernel takes, and keep the rest; whoever is gone gets nothing."""
+    def _write(self, data: bytes) -> bool:
+        """Send as much as the kernel takes, and keep the rest; return False where the client is gone."""
         with self.outbuf_lock:  # closing waits for it, too: what is sent goes to this connection and no other
             if not self.connected:
-                return
+                return False
             sent = 0 if self.total_outbufs_len else self._send_some(data)
             if sent < len(data):
                 self.outbufs[-1].append(data[sent:])
                 self.total_outbufs_len += len(data) - sent
+            return not self.will_close
 
     def _send_some(self, data: bytes) -> int:
         try:

@@ -238,9 +238,7 @@ class Server(TcpWSGIServer):  # type: ignore[misc]  # waitress ships no types
 
     def _end_if_quiet(self) -> None:
         refusal = self.service.refusal()
-        if (
-            refusal is not None
-        ):  # this process loads the model, and others wait for it to end before they serve
+        if refusal is not None:  # this process loads the model, and the workers wait for it
             for connection in list(self.active_channels.values()):
                 connection.refuse(refusal)
         if not any(connection.busy for connection in self.active_channels.values()):
