@@ -200,8 +200,9 @@ def test_request_whose_client_is_gone_before_its_response_is_logged_as_that(envi
     def talk(port):
         with client(port) as one, client(port) as other:
             for each in (one, other):
-                each.send(request("/predict", b"0.5") + request("/predict", b"0"))
-            time.sleep(0.2)
+                each.send(request("/predict", b"1.5") + request("/predict", b"0"))
+            while "\nnbslim_requests_in_flight 3\n" not in ask(port, "/metrics").body.decode():
+                time.sleep(0.02)  # both, and the question itself
             one.break_off()
             assert [other.answer().status for _ in range(2)] == [200, 200]
             assert until_counted(port, 499, count=2) == 0
