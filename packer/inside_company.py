@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import random
+import sys
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 NUMBER = 100
@@ -12,6 +13,9 @@ NUMBER = 100
 
 FAR = (1000, 10, -1, 0.001, 0)
 """What numbers of a sample are multiplied by, for inputs that are not like it."""
+
+_LARGEST = sys.float_info.max / max(FAR)
+"""Numbers that are larger stay as they are: what they are multiplied by would make no number of them."""
 
 
 def company(samples: Sequence[Any]) -> Iterator[Any]:
@@ -22,7 +26,7 @@ def company(samples: Sequence[Any]) -> Iterator[Any]:
     some = samples[: NUMBER // (2 * len(FAR))]
     chance = random.Random(0)
     for factor in FAR:
-        yield from (with_numbers(sample, lambda number: _times(number, factor)) for sample in some)  # noqa: B023
+        yield from (with_numbers(sample, partial(_times, factor=factor)) for sample in some)
     yield from (
         with_numbers(sample, lambda number: number if chance.random() < 0.8 else None) for sample in some
     )
@@ -38,7 +42,7 @@ def with_numbers(value: Any, change: Callable[[Any], Any]) -> Any:
     if isinstance(value, dict):
         return {name: with_numbers(item, change) for name, item in value.items()}
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return change(value) if is_number and math.isfinite(value) else value
+    return change(value) if is_number and -_LARGEST < value < _LARGEST else value
 
 
 def as_whole(value: Any) -> Any:

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from waitress.rfc7230 import CHUNK_EXT, HEADER_FIELD_RE  # type: ignore[import-untyped]  # waitress ships no types
-from waitress.utilities import BadRequest  # type: ignore[import-untyped]
+from waitress.utilities import BadRequest  # type: ignore[import-untyped]  # waitress ships no types
 
 LONGEST_LINE = 1 << 14
 """Bytes of a line with a chunk's size, and of all lines behind the last chunk."""

@@ -40,4 +40,4 @@ def _open_closed() -> None:
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # the first number that is free: this one
     sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115 - open until the end
-    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115 - the same

@@ -34,7 +34,7 @@ LAST_LINES_SECONDS = 1.0
 IN_MEMORY = 1 << 30
 """waitress writes larger bodies to temporary files, and an image may have no folder that can be written.
 
-Nor is it to send a part of a response before the response is counted.
+Nor is it to send a part of what the application answers before that is counted.
 """
 YIELD_SECONDS = 0.001
 """How long a process with more connections than others leaves the next one to these."""

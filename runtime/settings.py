@@ -163,7 +163,10 @@ def misspelt(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _edits(one: str, other: str) -> int:
-    """Return how many letters are to be added, removed or changed to make `other` of `one`."""
+    """Return how many letters are to be added, removed or changed to make `other` of `one` (Levenshtein's distance).
+
+    Not by difflib: each image would hold that for this alone.
+    """
     row = list(range(len(other) + 1))
     for letter in one:
         above, row = row, [row[0] + 1]
